@@ -1,0 +1,1 @@
+"""Fink, an astronomical alert broker."""

@@ -1,0 +1,180 @@
+"""Typed settings: `fink.toml`, the environment (``FINK_…``) and the command line make one checked tree."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from fink.errors import ConfigError, did_you_mean
+
+_KEEP = re.compile(r"all|none|selected|last:\d+(\.\d+)?GB\Z")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BatchSettings(_Section):
+    """When a batch closes: whichever comes first; where it closes changes no result."""
+
+    alerts: int = Field(4000, ge=1, le=100_000, description="Alerts in a batch at most")
+    megabytes: float = Field(64, gt=0, le=1024, description="Megabytes of packets in a batch at most")
+    seconds: float = Field(0.25, gt=0, le=60, description="Seconds that a batch waits for more alerts at most")
+
+
+class RunSettings(_Section):
+    """How `fink run` works through a source."""
+
+    workers: int = Field(
+        default_factory=lambda: min(os.cpu_count() or 1, 8),
+        ge=0,
+        le=256,
+        description="Processes that compute; 0 computes in the committing process",
+    )
+    timeout: float = Field(300, gt=0, description="Seconds after which a worker that does not answer is taken to hang")
+    modules: tuple[str, ...] = Field((), description="Science modules to run; none named means all")
+    substreams: tuple[str, ...] = Field((), description="Substreams to select; none named means all")
+
+
+class RetentionSettings(_Section):
+    """What the archive keeps, and when it compacts."""
+
+    packets: str = Field("all", description="Packets and stamps to keep: all, selected, none, or the newest, as last:50GB")
+    compact_rows: int = Field(200_000, ge=1, description="Rows in open segments of a night that start a compaction")
+    cache_megabytes: int = Field(512, ge=8, description="Memory for the index's block cache [MB]")
+
+    @field_validator("packets")
+    @classmethod
+    def _known_retention(cls, value: str) -> str:
+        if not _KEEP.match(value):
+            raise ValueError(f"{value!r} is no retention; write all, selected, none, or last:50GB")
+        return value
+
+
+class FilesSettings(_Section):
+    """Where committed substreams are written as files."""
+
+    folder: Path | None = Field(None, description="Folder of the substream files; none means no files")
+    format: Literal["jsonl", "avro"] = Field("jsonl", description="Form of the substream files")
+    max_lag: int = Field(0, ge=0, description="Commits the files may lag before they hold back the stream; 0 never holds back")
+
+
+class SurveySettings(_Section):
+    """Where the schemas of packets that carry none are found, and what a packet does not say of itself."""
+
+    schemas: Path | None = Field(None, description="Folder of Avro schemas (.avsc), beside the built-in field tables")
+    registry: str = Field("", description="URL of a Confluent-compatible schema registry")
+    elasticc_flux_unit: Literal["nJy", "FLUXCAL"] = Field("nJy", description="Unit of the fluxes in ELAsTiCC packets")
+
+
+class Settings(BaseSettings):
+    """All settings of Fink, from the command line, the environment, then ``fink.toml``; the first that says wins."""
+
+    model_config = SettingsConfigDict(env_prefix="FINK_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    archive: Path = Field(Path("fink-archive"), description="Folder of the archive")
+    batch: BatchSettings = Field(default_factory=BatchSettings)
+    run: RunSettings = Field(default_factory=RunSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    files: FilesSettings = Field(default_factory=FilesSettings)
+    surveys: SurveySettings = Field(default_factory=SurveySettings)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment before what the file gave, which arrives through `load_settings`."""
+        return env_settings, init_settings
+
+
+def load_settings(file: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings.
+
+    Parameters
+    ----------
+    file
+        A TOML file; without one, ``fink.toml`` in the working folder where it exists.
+    overrides
+        What the command line says, as dotted names (``run.workers``); these win.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or a value is of the wrong kind; the message names the key, the value and the remedy.
+    """
+    tree = _read_toml(file)
+    _refuse_unknown_variables()
+    try:
+        settings = Settings(**tree)
+        for name, value in (overrides or {}).items():
+            settings = _with_override(settings, name, value)
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from error
+    return settings
+
+
+def _read_toml(file: Path | None) -> dict[str, Any]:
+    path = file or Path("fink.toml")
+    if file is None and not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise ConfigError(f"there is no settings file {path}; name one that exists, or none") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+
+
+def _with_override(settings: Settings, name: str, value: Any) -> Settings:
+    """Give the settings with one dotted name changed, checked like everything else."""
+    if name not in setting_names():
+        raise ConfigError(f"there is no setting {name}{did_you_mean(name, setting_names())}")
+    section, _, key = name.partition(".")
+    if not key:
+        checked = Settings.model_construct(**{**settings.__dict__, section: Path(value)})
+        return checked
+    model = getattr(settings, section)
+    changed = type(model)(**{**model.model_dump(), key: value})
+    return Settings.model_construct(**{**settings.__dict__, section: changed})
+
+
+def setting_names() -> list[str]:
+    """Give the dotted name of every setting."""
+    names = []
+    for name, info in Settings.model_fields.items():
+        section = info.annotation
+        if isinstance(section, type) and issubclass(section, _Section):
+            names += [f"{name}.{key}" for key in section.model_fields]
+        else:
+            names.append(name)
+    return names
+
+
+def _refuse_unknown_variables() -> None:
+    known = {"FINK_" + name.replace(".", "__").upper() for name in setting_names()}
+    for variable in os.environ:
+        if variable.startswith("FINK_") and "__" in variable and variable not in known:
+            raise ConfigError(f"there is no setting for the environment variable {variable}{did_you_mean(variable, known)}")
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"there is no setting {name}{did_you_mean(name, setting_names())}")
+        else:
+            lines.append(f"setting {name} = {problem['input']!r}: {problem['msg']}")
+    return "; ".join(lines)

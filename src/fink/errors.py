@@ -1,0 +1,60 @@
+"""One tree of errors: each message names the thing, the value and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FinkError(Exception):
+    """Anything that Fink refuses or cannot do; its text is written for the person who reads it."""
+
+
+class ConfigError(FinkError):
+    """A setting is unknown, badly typed, or contradicts another."""
+
+
+class ConditionError(FinkError):
+    """A condition does not parse, or names what does not exist."""
+
+
+class PlanError(FinkError):
+    """Modules, columns or filters do not fit together."""
+
+
+class PacketError(FinkError):
+    """Bytes that are not the alert they claim to be; ``reason`` is what the quarantine records."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class SchemaError(FinkError):
+    """An Avro schema is unknown, cannot be read, or is of a version that is not supported."""
+
+
+class SourceError(FinkError):
+    """A source of alerts is not there or cannot be read."""
+
+
+class ArchiveError(FinkError):
+    """The archive is not there, is held by another run, or contradicts itself."""
+
+
+class FollowerError(FinkError):
+    """A follower cannot prove where it stopped, or may not deliver."""
+
+
+class ModuleError(FinkError):
+    """A science module gave something else than it declared."""
+
+
+class NotFoundError(FinkError):
+    """What was asked for is not in the archive or in a registry."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Give ``"; did you mean X?"`` for the nearest known name, or nothing when none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""

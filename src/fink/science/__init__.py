@@ -1,0 +1,107 @@
+"""Science modules: pure functions that measure alerts and add columns, one file each.
+
+A module is discovered by being in this package; nothing else needs to be told about it. Modules never import one
+another: what one needs from another it takes as an input column, and the plan orders them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from fink.columns import Column
+from fink.errors import PlanError
+
+Columns = Mapping[str, Any]
+"""What a module gives: for each output column a numpy or Arrow array (or a masked array) of one value per alert."""
+
+SPECIAL_INPUTS = frozenset({"lightcurves", "cutouts"})
+"""Parameter names that stand for something else than a column."""
+
+
+@dataclass(frozen=True)
+class ScienceModule:
+    """A registered module; see `science_module`."""
+
+    name: str
+    function: Callable[..., Columns]
+    version: str
+    outputs: tuple[Column, ...]
+    inputs: tuple[str, ...]
+    where: str
+    reference: str
+    about: str
+    description: str
+
+
+def science_module(
+    *,
+    version: str,
+    outputs: tuple[Column, ...],
+    where: str = "",
+    reference: str = "",
+) -> Callable[[Callable[..., Columns]], ScienceModule]:
+    """Declare a function to be a science module.
+
+    The function's parameter names are its inputs: columns by name, ``lightcurves`` (`fink.lightcurves.LightCurves`)
+    or ``cutouts`` (`fink.codecs.cutouts.Stamps`). Numbers and booleans arrive as numpy arrays (n,): floats, and
+    nullable integers and booleans, as float64 with NaN for null; integers and booleans that are never null in their
+    own type; text as Arrow arrays.
+
+    Parameters
+    ----------
+    version
+        Changes whenever a value may change.
+    outputs
+        The columns that it adds; NaN and infinities become null.
+    where
+        A condition; the module runs on these alerts alone and gives null elsewhere.
+    reference
+        DOI or URL of the paper that the method comes from.
+    """
+
+    def register(function: Callable[..., Columns]) -> ScienceModule:
+        module = inspect.getmodule(function)
+        text = inspect.getdoc(module) or ""
+        if not text:
+            raise PlanError(f"science module {function.__name__} does not say what it measures; write a docstring for its file")
+        return ScienceModule(
+            name=function.__name__,
+            function=function,
+            version=version,
+            outputs=outputs,
+            inputs=tuple(inspect.signature(function).parameters),
+            where=where,
+            reference=reference,
+            about=text.split("\n\n")[0].replace("\n", " "),
+            description=text,
+        )
+
+    return register
+
+
+@cache
+def registry() -> Mapping[str, ScienceModule]:
+    """Give every science module by name; each file of this package holds one.
+
+    Raises
+    ------
+    PlanError
+        If two modules share a name, or a file holds no module.
+    """
+    found: dict[str, ScienceModule] = {}
+    for info in pkgutil.iter_modules(__path__):
+        members = vars(importlib.import_module(f"{__name__}.{info.name}")).values()
+        modules = [member for member in members if isinstance(member, ScienceModule)]
+        if not modules:
+            raise PlanError(f"{info.name}.py holds no science module; decorate its function with @science_module")
+        for module in modules:
+            if module.name in found:
+                raise PlanError(f"two science modules are called {module.name}; rename one of them")
+            found[module.name] = module
+    return found

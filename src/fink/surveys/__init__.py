@@ -1,0 +1,77 @@
+"""Surveys: the one place where surveys differ. Each file maps one survey's packets to the common columns."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fink.columns import Column
+from fink.lightcurves import Band
+from fink.tables import AlertBatch, Packets
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A packet that cannot be read: its row in the packets that were given, and the reason."""
+
+    row: int
+    reason: str
+
+
+@runtime_checkable
+class Survey(Protocol):
+    """What a survey says of itself, and how its packets become columns."""
+
+    name: str
+    columns: tuple[Column, ...]
+    """The survey's own columns, beyond the core vocabulary."""
+    bands: tuple[Band, ...]
+    """Its filters; light curves count them."""
+    history_window: float
+    """Days of history that a packet carries [d]: older points come from the archive."""
+
+    def recognises(self, schema: bytes) -> bool:
+        """Say whether packets of this writer's schema (JSON text) are of this survey.
+
+        Raises
+        ------
+        SchemaError
+            If they are, but of a version that is not supported.
+        """
+
+    def decode(self, packets: Packets) -> tuple[AlertBatch, NDArray[np.int64], tuple[Refusal, ...]]:
+        """Turn packets of this survey into columns and light curves.
+
+        Returns
+        -------
+        batch
+            The alerts that could be read, in the order of the packets.
+        rows
+            (n,) row of each in ``packets``.
+        refusals
+            The packets that could not, each with its reason.
+        """
+
+    def nights(self, packets: Packets) -> tuple[NDArray[np.int32], tuple[Refusal, ...]]:
+        """Give the night of each packet as YYYYMMDD, reading no more of it than that takes; 0 where it cannot be read."""
+
+    def public_name(self, column: str) -> str:
+        """Give the name under which this survey's users know a column."""
+
+
+@cache
+def registry() -> Mapping[str, Survey]:
+    """Give every survey by name; each file of this package defines one, called ``survey``."""
+    found: dict[str, Survey] = {}
+    for info in pkgutil.iter_modules(__path__):
+        candidate = getattr(importlib.import_module(f"{__name__}.{info.name}"), "survey", None)
+        if isinstance(candidate, Survey):
+            found[candidate.name] = candidate
+    return found
