@@ -59,6 +59,10 @@ NAN = float("nan")
 NAN_BITS = 0x7FF8000000000000
 HIGH_BITS = -0x7F7F7F7F7F7F7F80  # 0x80 in each of eight bytes
 
+Word: TypeAlias = Any  # an int64 in compiled code: a position, an address, a count or a value
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_intrinsic: Callable[[Callable[..., Any]], Callable[..., Any]] = intrinsic
 _BYTE, _WORD = ir.IntType(8), ir.IntType(64)
 _FLOAT32, _FLOAT64 = ir.FloatType(), ir.DoubleType()
 
@@ -72,25 +76,25 @@ def _load_with(kind: Any, finish: Any) -> Any:
     return generate
 
 
-@intrinsic
+@_intrinsic
 def load_byte(typing: Any, address: Any) -> Any:
     """Read one byte as int64."""
     return types.int64(types.int64), _load_with(_BYTE, lambda builder, value: builder.zext(value, _WORD))
 
 
-@intrinsic
+@_intrinsic
 def load_word(typing: Any, address: Any) -> Any:
     """Read eight bytes as int64."""
     return types.int64(types.int64), _load_with(_WORD, lambda builder, value: value)
 
 
-@intrinsic
+@_intrinsic
 def load_float32(typing: Any, address: Any) -> Any:
     """Read four bytes as a float, widened (exactly) to float64."""
     return types.float64(types.int64), _load_with(_FLOAT32, lambda builder, value: builder.fpext(value, _FLOAT64))
 
 
-@intrinsic
+@_intrinsic
 def load_float64(typing: Any, address: Any) -> Any:
     """Read eight bytes as float64."""
     return types.float64(types.int64), _load_with(_FLOAT64, lambda builder, value: value)
@@ -106,31 +110,31 @@ def _store_with(kind: Any, prepare: Any) -> Any:
     return generate
 
 
-@intrinsic
+@_intrinsic
 def store_byte(typing: Any, address: Any, value: Any) -> Any:
     """Write the low byte of an int64."""
     return types.void(types.int64, types.int64), _store_with(_BYTE, lambda builder, value: builder.trunc(value, _BYTE))
 
 
-@intrinsic
+@_intrinsic
 def store_word(typing: Any, address: Any, value: Any) -> Any:
     """Write an int64."""
     return types.void(types.int64, types.int64), _store_with(_WORD, lambda builder, value: value)
 
 
-@intrinsic
+@_intrinsic
 def store_float64(typing: Any, address: Any, value: Any) -> Any:
     """Write a float64."""
     return types.void(types.int64, types.float64), _store_with(_FLOAT64, lambda builder, value: value)
 
 
-@intrinsic
+@_intrinsic
 def shift_right(typing: Any, value: Any, count: Any) -> Any:
     """Shift without regard to the sign."""
     return types.int64(types.int64, types.int64), lambda context, builder, signature, arguments: builder.lshr(*arguments)
 
 
-@intrinsic
+@_intrinsic
 def trailing_zeros(typing: Any, value: Any) -> Any:
     """Count the zero bits below the lowest set bit."""
 
@@ -139,9 +143,6 @@ def trailing_zeros(typing: Any, value: Any) -> Any:
 
     return types.int64(types.int64), generate
 
-
-Word: TypeAlias = Any  # an int64 in compiled code: a position, an address, a count or a value
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 _compiled: Callable[[Function], Function] = njit(error_model="numpy", nogil=True)
 _entry: Callable[[Function], Function] = njit(error_model="numpy", nogil=True, cache=True)
