@@ -28,13 +28,15 @@ MAGIC = b"Obj\x01"
 CODECS = ("null", "deflate", "snappy", "zstandard", "bzip2", "xz")
 MOST_BYTES = 1 << 28
 """Largest block after decompression [byte]; a larger one is refused."""
+TRUNCATED = "the file ends in the middle of a block"
+"""The reason of a break that more bytes would mend."""
 _SYNC = 16
 _HEADERS_KEPT = 256
 _BREAKS = {
     kernel.FILE_EMPTY: "the file is empty",
     kernel.FILE_BAD_BLOCK_COUNT: "a block has a number of records that is no number",
     kernel.FILE_BAD_BLOCK_SIZE: "a block has a size that is no number",
-    kernel.FILE_TRUNCATED: "the file ends in the middle of a block",
+    kernel.FILE_TRUNCATED: TRUNCATED,
     kernel.FILE_BAD_SYNC: "the sync marker behind a block is wrong",
 }
 
