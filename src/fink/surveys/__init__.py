@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol, runtime_checkable
@@ -45,6 +45,9 @@ class Survey(Protocol):
         SchemaError
             If they are, but of a version that is not supported.
         """
+
+    def writer_schemas(self) -> Sequence[bytes]:
+        """Give the schemas of packets that may come without one, newest first; none where that does not happen."""
 
     def decode(self, packets: Packets) -> tuple[AlertBatch, NDArray[np.int64], tuple[Refusal, ...]]:
         """Turn packets of this survey into columns and light curves.

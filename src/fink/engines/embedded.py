@@ -1,0 +1,292 @@
+"""The embedded engine: one process reads the source and commits, workers compute, nothing else is needed."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from fink import surveys
+from fink.archive.embedded import EmbeddedArchive
+from fink.commits import Commit, Counts, ModuleCounts, Outcome, Quarantined
+from fink.config import BatchSettings, RunSettings
+from fink.engines.compute import Computed
+from fink.engines.plan import Plan
+from fink.engines.workers import LocalWorker, PlanRequest, ProcessWorker, SharedBuffer, Task, Worker, WorkerFailure, rescue
+from fink.errors import FollowerError
+from fink.lightcurves import LightCurves
+from fink.streams import Follower, Source, SourceBatch
+from fink.surveys import Refusal
+from fink.tables import PADDING, Cutouts, Packets
+
+DELIVERY_INTERVAL = 0.5
+"""Seconds between deliveries to followers while a run is going on; its end always delivers."""
+
+
+@dataclass
+class RunSummary:
+    """What a run did."""
+
+    counts: Counts = field(default_factory=Counts)
+    modules: dict[str, ModuleCounts] = field(default_factory=dict)
+    selected: dict[str, int] = field(default_factory=dict)
+    commits: int = 0
+    seconds: float = 0.0
+    stopped: bool = False
+    """Whether it was asked to stop before the source's end."""
+
+    def add(self, commit: Commit) -> None:
+        """Count a commit."""
+        self.commits += 1
+        self.counts = self.counts + commit.counts
+        for name, counts in commit.modules.items():
+            self.modules[name] = self.modules.get(name, ModuleCounts()) + counts
+        for name, number in commit.selected.items():
+            self.selected[name] = self.selected.get(name, 0) + number
+
+
+@dataclass
+class _Slot:
+    """A worker with its buffers and the tasks that it was given, oldest first."""
+
+    worker: Worker
+    tasks: deque[Task] = field(default_factory=deque)
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """A batch that is being computed."""
+
+    batch: SourceBatch
+    task: Task | None
+    slot: _Slot | None
+    buffer: SharedBuffer | None
+
+
+class _Buffers:
+    """Shared memory for the batches in flight, used again and again."""
+
+    def __init__(self) -> None:
+        self._free: list[SharedBuffer] = []
+        self._all: list[SharedBuffer] = []
+        self.last: SharedBuffer | None = None
+
+    def allocate(self, size: int) -> NDArray[np.uint8]:
+        """Give memory of at least so many bytes; `last` is the buffer that it lies in."""
+        buffer = self._free.pop() if self._free else None
+        if buffer is None or len(buffer.array) < size:
+            if buffer is not None:
+                buffer.retire()
+            buffer = SharedBuffer(max(size, 1 << 20))
+            self._all.append(buffer)
+        self.last = buffer
+        return buffer.array
+
+    def take(self) -> SharedBuffer | None:
+        """Hand over the buffer that the last batch was written into."""
+        buffer, self.last = self.last, None
+        return buffer
+
+    def free(self, buffer: SharedBuffer | None) -> None:
+        """Take a buffer back when its batch is committed."""
+        if buffer is not None:
+            self._free.append(buffer)
+
+    def close(self) -> None:
+        """Give all memory back."""
+        for buffer in self._all:
+            buffer.close()
+
+
+class EmbeddedEngine:
+    """Runs a plan over a source into an archive.
+
+    Parameters
+    ----------
+    archive
+        Where commits go.
+    plan, request
+        The plan, and how workers rebuild it.
+    settings, limits
+        Workers and when batches close.
+    followers
+        Deliver what was committed.
+    on_commit
+        Told of each commit, for progress.
+    """
+
+    def __init__(
+        self,
+        archive: EmbeddedArchive,
+        plan: Plan,
+        request: PlanRequest,
+        settings: RunSettings,
+        limits: BatchSettings,
+        followers: Sequence[Follower] = (),
+        on_commit: Callable[[Commit, RunSummary], None] = lambda commit, summary: None,
+    ) -> None:
+        self._archive, self._plan, self._settings, self._limits = archive, plan, settings, limits
+        self._followers, self._on_commit, self._request = followers, on_commit, request
+        self._plan_id = archive.register_plan(plan.record)
+        self._stop = threading.Event()
+        self._summary = RunSummary()
+        self._buffers = _Buffers()
+        self._delivered_at = 0.0
+
+    def stop(self) -> None:
+        """Ask the run to end after the batches that are in flight."""
+        self._stop.set()
+
+    def run(self, source: Source) -> RunSummary:
+        """Work through a source until its end, or until asked to stop (also by SIGTERM or Ctrl-C).
+
+        Raises
+        ------
+        FinkError
+            Whatever stops the run: what was committed until then stays.
+        """
+        began = time.monotonic()
+        slots = self._start_workers(source)
+        with _stop_on_signals(self.stop):
+            try:
+                self._loop(source, slots)
+            finally:
+                for slot in slots:
+                    slot.worker.close()
+                self._buffers.close()
+        self._deliver(at_end=True)
+        self._summary.stopped = self._stop.is_set()
+        self._summary.seconds = time.monotonic() - began
+        return self._summary
+
+    def _start_workers(self, source: Source) -> list[_Slot]:
+        """Start worker processes, or compute here where one batch or no worker is asked for."""
+        few = source.total is not None and source.total <= min(self._limits.alerts, 1000)
+        if self._settings.workers == 0 or few:
+            return [_Slot(LocalWorker(self._request, self._archive))]
+        return [_Slot(ProcessWorker(self._request, self._settings.timeout)) for _ in range(self._settings.workers)]
+
+    def _loop(self, source: Source, slots: list[_Slot]) -> None:
+        flights: deque[_Flight] = deque()
+        night = (0, "")
+        after = self._archive.last_commit()
+        while True:
+            batch = None if self._stop.is_set() else source.next_batch(self._limits, self._buffers.allocate)
+            if batch is None:
+                break
+            if (batch.night, batch.survey) != night:
+                self._drain(flights, 0)
+                night, after = (batch.night, batch.survey), self._archive.last_commit()
+            flights.append(self._launch(batch, slots, after))
+            self._drain(flights, 2 * len(slots) - 1)
+        self._drain(flights, 0)
+
+    def _launch(self, batch: SourceBatch, slots: list[_Slot], after: int) -> _Flight:
+        buffer = self._buffers.take()
+        if batch.packets is None:
+            return _Flight(batch, None, None, buffer)
+        slot = min(slots, key=lambda s: len(s.tasks))
+        task = Task(batch.survey, batch.night, batch.packets, buffer.path if buffer else "", after)
+        slot.tasks.append(task)
+        slot.worker.submit(task)
+        return _Flight(batch, task, slot, buffer)
+
+    def _drain(self, flights: deque[_Flight], keep: int) -> None:
+        """Commit the oldest batches until no more than ``keep`` are in flight."""
+        while len(flights) > keep:
+            flight = flights.popleft()
+            computed = self._result(flight) if flight.task and flight.slot else None
+            self._commit(outcome_of(flight.batch, computed, self._plan, self._plan_id))
+            self._buffers.free(flight.buffer)
+
+    def _result(self, flight: _Flight) -> Computed:
+        assert flight.task is not None
+        assert flight.slot is not None
+        slot = flight.slot
+        slot.tasks.popleft()
+        try:
+            return slot.worker.result(flight.task)
+        except WorkerFailure as failure:
+            computed = rescue(slot.worker, flight.task, failure)
+            for waiting in slot.tasks:
+                slot.worker.submit(waiting)
+            return computed
+
+    def _commit(self, outcome: Outcome) -> None:
+        commit = self._archive.apply(outcome)
+        self._summary.add(commit)
+        self._archive.maintain()
+        self._deliver(at_end=False)
+        self._on_commit(commit, self._summary)
+
+    def _deliver(self, *, at_end: bool) -> None:
+        if not at_end and time.monotonic() - self._delivered_at < DELIVERY_INTERVAL:
+            return
+        for follower in self._followers:
+            last = follower.deliver()
+            if last > self._archive.last_commit():
+                raise FollowerError(f"follower {follower.name} claims commit {last}, which the archive does not have")
+        self._delivered_at = time.monotonic()
+
+
+def outcome_of(batch: SourceBatch, computed: Computed | None, plan: Plan, plan_id: str) -> Outcome:
+    """Join what the source gave and what the worker made of it; packets that cannot be read go to the quarantine."""
+    if computed is None or batch.packets is None:
+        return _only_quarantine(batch, plan_id)
+    refused = tuple(_quarantine(batch, batch.packets, refusal) for refusal in computed.refusals)
+    selections = plan.select(computed.alerts, batch.survey) if computed.alerts.num_rows else {}
+    return Outcome(
+        survey=batch.survey,
+        night=batch.night,
+        source=batch.source,
+        alerts=computed.alerts,
+        points=computed.points,
+        packets=batch.packets.take(computed.rows),
+        cutouts=computed.cutouts,
+        selections=selections,
+        quarantined=(*batch.quarantined, *refused),
+        progress=batch.progress,
+        modules=computed.modules,
+        plan_id=plan_id,
+    )
+
+
+def _quarantine(batch: SourceBatch, packets: Packets, refusal: Refusal) -> Quarantined:
+    source, position = batch.places(refusal.row)
+    return Quarantined(source, position, refusal.reason, packets.body(refusal.row), batch.survey, batch.night)
+
+
+def _only_quarantine(batch: SourceBatch, plan_id: str) -> Outcome:
+    nothing = Packets(np.zeros(PADDING, np.uint8), *(np.zeros(0, np.int64),) * 2, np.zeros(0, np.int32), ())
+    bands = surveys.registry()[batch.survey].bands if batch.survey else ()
+    points = LightCurves.empty(0, bands)
+    outcome = Outcome(batch.survey, batch.night, batch.source, pa.table({}), points, nothing, Cutouts.none(0))
+    return replace(outcome, quarantined=batch.quarantined, progress=batch.progress, plan_id=plan_id)
+
+
+class _stop_on_signals:  # noqa: N801 - reads as the context that it is
+    """Turn SIGTERM and SIGINT into a clean stop while the context lasts; outside the main thread nothing changes."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop, self._before = stop, {}  # type: ignore[var-annotated]
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self._stop()
+
+    def __exit__(self, *error: Any) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

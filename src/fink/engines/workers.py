@@ -1,0 +1,282 @@
+"""Worker processes that compute batches, and what to do when one dies or hangs."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import multiprocessing
+import os
+import signal
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from fink import surveys
+from fink.archive.embedded import EmbeddedArchive
+from fink.commits import ModuleCounts
+from fink.engines.compute import Computed, compute
+from fink.engines.plan import Plan, build_plan
+from fink.errors import FinkError
+from fink.lightcurves import LightCurves, concatenate_rows
+from fink.surveys import Refusal
+from fink.tables import Cutouts, Packets
+
+
+class SharedBuffer:
+    """Memory that two processes see; it is gone with the last process that holds it, however that one ends."""
+
+    def __init__(self, size: int) -> None:
+        if hasattr(os, "memfd_create"):
+            self._fd = os.memfd_create("fink-batch")
+            self.path = f"/proc/{os.getpid()}/fd/{self._fd}"
+        else:
+            self._fd, self.path = tempfile.mkstemp(prefix="fink-batch-")
+        os.ftruncate(self._fd, size)
+        self.array = map_buffer(self.path)
+
+    def retire(self) -> None:
+        """Give the memory back, but keep the path, so that no other buffer is ever taken for this one."""
+        self.array = np.zeros(0, np.uint8)
+        os.ftruncate(self._fd, 0)
+
+    def close(self) -> None:
+        """Give everything back."""
+        os.close(self._fd)
+        if not self.path.startswith("/proc/"):
+            os.unlink(self.path)
+
+
+def map_buffer(path: str) -> NDArray[np.uint8]:
+    """See the memory of a `SharedBuffer`, in this or another process."""
+    with open(path, "r+b") as file:
+        return np.frombuffer(mmap.mmap(file.fileno(), 0), np.uint8)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is asked to compute: packets of one survey and night that lie in shared memory."""
+
+    survey: str
+    night: int
+    packets: Packets
+    buffer: str
+    after: int
+    """The archive must be read as of this commit at least: the last one of an earlier night."""
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """How a worker rebuilds the plan of its run: by the names of modules and substreams."""
+
+    modules: Sequence[str]
+    substreams: Sequence[str]
+    archive: Path | None
+    prepare: str = ""
+    """Module to import first: a place for tests and extensions to register what is not built in."""
+
+    def build(self) -> Plan:
+        """Build the plan."""
+        if self.prepare:
+            __import__(self.prepare)
+        return build_plan(self.modules, self.substreams)
+
+
+class WorkerFailure(FinkError):
+    """A worker died or hung over a batch; the message says which."""
+
+
+class Worker(Protocol):
+    """Something that computes tasks, one at a time, in order."""
+
+    def submit(self, task: Task) -> None:
+        """Start on a task."""
+
+    def result(self, task: Task) -> Computed:
+        """Wait for the oldest task's result; raises `WorkerFailure` when it does not come."""
+
+    def close(self) -> None:
+        """Stop working."""
+
+
+class LocalWorker:
+    """Computes in the process that commits: for small inputs, tests and debugging."""
+
+    def __init__(self, request: PlanRequest, archive: EmbeddedArchive | None) -> None:
+        self._plan, self._archive = request.build(), archive
+
+    def submit(self, task: Task) -> None:
+        """Do nothing yet: the work is done when its result is asked for."""
+
+    def result(self, task: Task) -> Computed:
+        """Compute the task."""
+        return compute(task.survey, task.night, task.packets, self._plan, self._archive)
+
+    def close(self) -> None:
+        """Nothing is left to stop."""
+
+
+class ProcessWorker:
+    """Computes in a process of its own, which is replaced when it dies or hangs."""
+
+    def __init__(self, request: PlanRequest, timeout: float) -> None:
+        self._request, self._timeout = request, timeout
+        self._start()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, self._request), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def submit(self, task: Task) -> None:
+        """Send a task; a worker that is already gone is noticed when its result is asked for."""
+        with contextlib.suppress(BrokenPipeError):
+            self._pipe.send(replace(task, packets=replace(task.packets, buffer=np.zeros(0, np.uint8))))
+
+    def result(self, task: Task) -> Computed:
+        """Wait for the oldest task's result.
+
+        Raises
+        ------
+        WorkerFailure
+            If the worker died, or gave no answer in time; a new one stands ready then.
+        FinkError
+            Whatever the computation itself refused.
+        """
+        try:
+            if not self._pipe.poll(self._timeout):
+                self._restart()
+                raise WorkerFailure(f"took longer than {self._timeout:g} s to compute")
+            answer = self._pipe.recv()
+        except (EOFError, ConnectionResetError) as error:
+            self._process.join()
+            code = self._process.exitcode
+            self._restart()
+            raise WorkerFailure(f"ended the process that computed it (exit status {code})") from error
+        if isinstance(answer, Exception):
+            raise answer
+        return unpack(answer)
+
+    def _restart(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+        self._start()
+
+    def close(self) -> None:
+        """Stop the process."""
+        with contextlib.suppress(BrokenPipeError, OSError):
+            self._pipe.send(None)
+        self._process.join(5)
+        self._process.kill()
+        self._pipe.close()
+
+
+def _serve(pipe: Connection, request: PlanRequest) -> None:
+    """Work on tasks until told to stop, or until the committing process is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    pa.set_cpu_count(1)
+    plan = request.build()
+    archive = EmbeddedArchive.reader(request.archive) if request.archive else None
+    seen = 0
+    buffers: dict[str, NDArray[np.uint8]] = {}
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while (task := pipe.recv()) is not None:
+            if archive is not None and task.after > seen:
+                archive.refresh()
+                seen = task.after
+            if task.buffer not in buffers:
+                buffers[task.buffer] = map_buffer(task.buffer)
+            packets = replace(task.packets, buffer=buffers[task.buffer])
+            try:
+                pipe.send(pack(compute(task.survey, task.night, packets, plan, archive)))
+            except FinkError as error:
+                pipe.send(error)
+    if archive is not None:
+        archive.close()
+
+
+def pack(computed: Computed) -> dict[str, Any]:
+    """Turn a result into what travels cheaply between processes: Arrow bytes and plain arrays."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, computed.alerts.schema) as writer:
+        writer.write_table(computed.alerts)
+    points = computed.points
+    return {
+        "alerts": sink.getvalue().to_pybytes(),
+        "points": (points.offsets, points.arrays(), points.bands),
+        "cutouts": (computed.cutouts.start, computed.cutouts.length),
+        "rows": computed.rows,
+        "refusals": computed.refusals,
+        "modules": computed.modules,
+    }
+
+
+def unpack(parts: dict[str, Any]) -> Computed:
+    """Rebuild what `pack` took apart."""
+    offsets, arrays, bands = parts["points"]
+    return Computed(
+        alerts=pa.ipc.open_stream(parts["alerts"]).read_all(),
+        points=LightCurves(offsets=offsets, bands=bands, **arrays),
+        cutouts=Cutouts(*parts["cutouts"]),
+        rows=parts["rows"],
+        refusals=parts["refusals"],
+        modules=parts["modules"],
+    )
+
+
+def rescue(worker: Worker, task: Task, failure: WorkerFailure) -> Computed:
+    """Compute a batch that killed or hung its worker: halve it until the alerts that do it stand alone, and refuse those.
+
+    Parameters
+    ----------
+    worker
+        A fresh worker; it is replaced by itself whenever it fails again.
+    """
+    n = len(task.packets)
+    if n == 1:
+        return _refused(task, str(failure))
+    halves = [np.arange(n // 2), np.arange(n // 2, n)]
+    parts = []
+    for rows in halves:
+        half = replace(task, packets=task.packets.take(rows))
+        try:
+            worker.submit(half)
+            part = worker.result(half)
+        except WorkerFailure as again:
+            part = rescue(worker, half, again)
+        moved = tuple(Refusal(int(rows[refusal.row]), refusal.reason) for refusal in part.refusals)
+        parts.append(replace(part, rows=rows[part.rows], refusals=moved))
+    return _joined(parts)
+
+
+def _refused(task: Task, reason: str) -> Computed:
+    """Say that the single packet of a task cannot be computed."""
+    survey = surveys.registry()[task.survey]
+    nothing = LightCurves.empty(0, survey.bands)
+    return Computed(pa.table({}), nothing, Cutouts.none(0), np.zeros(0, np.int64), (Refusal(0, f"the packet {reason}"),), {})
+
+
+def _joined(parts: Sequence[Computed]) -> Computed:
+    modules: dict[str, ModuleCounts] = {}
+    for part in parts:
+        for name, counts in part.modules.items():
+            modules[name] = modules.get(name, ModuleCounts()) + counts
+    full = [part for part in parts if part.alerts.num_rows] or list(parts[:1])
+    return Computed(
+        alerts=pa.concat_tables([part.alerts for part in full]).combine_chunks(),
+        points=concatenate_rows([part.points for part in full]),
+        cutouts=Cutouts(np.concatenate([p.cutouts.start for p in full]), np.concatenate([p.cutouts.length for p in full])),
+        rows=np.concatenate([part.rows for part in full]),
+        refusals=tuple(refusal for part in parts for refusal in part.refusals),
+        modules=modules,
+    )
