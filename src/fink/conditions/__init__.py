@@ -19,6 +19,7 @@ The text is parsed by sqlglot, and read by a white list into a small typed tree;
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -53,6 +54,10 @@ class Condition:
 
     def to_polars(self) -> pl.Expr:
         """Give the condition as a boolean Polars expression that is never null."""
+        return self._polars
+
+    @functools.cached_property
+    def _polars(self) -> pl.Expr:
         return self._tree.write(PolarsWriter())
 
     def to_sql(self, dialect: Literal["duckdb", "spark"] = "duckdb") -> str:

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlglot
 from sqlglot import errors as sqlglot_errors
 from sqlglot import expressions as exp
 from sqlglot import parser as sqlglot_parser
 
-from fink.conditions._tree import LARGEST, Binary, Call, Chain, Column, Constant, Kind, Like, Member, Node, Remainder, Unary, finite
+from fink.conditions._tree import (
+    LARGEST,
+    Binary,
+    Call,
+    Column,
+    Constant,
+    Kind,
+    Like,
+    Member,
+    Node,
+    Remainder,
+    Unary,
+    chain,
+    finite,
+    inverse,
+)
 from fink.errors import ConditionError, did_you_mean
 
 MAX_LENGTH = 4_000  # characters of one text
@@ -107,6 +122,7 @@ class Reader:
     kinds: Mapping[str, Kind | None]
     cuts: Mapping[str, str]
     trail: tuple[str, ...] = ()
+    known: dict[str, Node] = field(default_factory=dict)  # cuts that are read already: each is read once, however often it is named
 
     def error(self, message: str, at: exp.Expression) -> ConditionError:
         starts = [node.meta["start"] for node in at.walk() if "start" in node.meta]
@@ -139,8 +155,11 @@ class Reader:
         if isinstance(node, exp.And | exp.Or):
             return self._chain(node, depth)
         if isinstance(node, exp.Not):
-            inner = self.test(self.only(node, "this")[0], depth + 1)
-            return inner.of if isinstance(inner, Unary) and inner.what == "inverse" else Unary(Kind.FLAG, "inverse", inner)
+            return inverse(self.test(self.only(node, "this")[0], depth + 1))
+        if node.args.get("negate"):  # how sqlglot says NOT LIKE
+            node = node.copy()
+            node.set("negate", None)
+            return inverse(self.test(node, depth + 1))
         if type(node) in _COMPARISONS:
             left, right = (self.value(side, depth + 1) for side in self.only(node, "this", "expression"))
             return self._compare(_COMPARISONS[type(node)], left, right, node)
@@ -166,11 +185,10 @@ class Reader:
             left, right = self.only(left, "this", "expression")
             waiting.append(right)
         for part in (left, *reversed(waiting)):
-            test = self.test(part, depth + 1)
-            tests.extend(test.tests if isinstance(test, Chain) and test.op == op else (test,))
+            tests.append(self.test(part, depth + 1))
             if sum(test.cost for test in tests) > MAX_COST:
                 raise self.error(f"the condition computes more than {MAX_COST} things", part)
-        return Chain(Kind.FLAG, op, tuple(tests))
+        return chain(op, tests)
 
     def _compare(self, op: str, left: Node, right: Node, node: exp.Expression) -> Node:
         left, right = self._alike(left, right, node, equality=op in ("=", "!="))
@@ -195,7 +213,7 @@ class Reader:
 
     def _between(self, node: exp.Expression, depth: int) -> Node:
         value, low, high = (self.value(part, depth + 1) for part in self.only(node, "this", "low", "high"))
-        return Chain(Kind.FLAG, "AND", (self._compare(">=", value, low, node), self._compare("<=", value, high, node)))
+        return chain("AND", (self._compare(">=", value, low, node), self._compare("<=", value, high, node)))
 
     def _in(self, node: exp.Expression, depth: int) -> Node:
         members = node.args.get("expressions") or []
@@ -232,7 +250,9 @@ class Reader:
             raise self.error(f"{name} is both a column and a cut: rename the cut", node)
         if name in self.trail:
             raise self.error(f"the cut {name} is defined by itself: {' > '.join((*self.trail, name))}", node)
-        return self._checked(Reader(self.cuts[name], self.kinds, self.cuts, (*self.trail, name)).whole(), node)
+        if name not in self.known:
+            self.known[name] = Reader(self.cuts[name], self.kinds, self.cuts, (*self.trail, name), self.known).whole()
+        return self._checked(self.known[name], node)
 
     def whole(self) -> Node:
         """Read all of the text."""
@@ -276,6 +296,8 @@ class Reader:
         raise self.refusal(node)
 
     def _name(self, node: exp.Expression) -> str:
+        if node.args.get("table"):
+            raise self.error(f"a column is written without a table: {node.name}", node)
         (identifier,) = self.only(node, "this")
         if not isinstance(identifier, exp.Identifier):
             raise self.refusal(identifier)

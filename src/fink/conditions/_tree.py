@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
@@ -10,7 +11,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from fink.conditions._writers import T, Type, Writer
+from fink.conditions._writers import CanonicalWriter, T, Type, Writer
 
 LARGEST = float(np.finfo(np.float64).max)
 SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
@@ -191,3 +192,16 @@ def finite(value: Node) -> Node:
     """Make a result that may have overflown null; columns, literals and most functions are finite already."""
     overflows = isinstance(value, Binary) or (isinstance(value, Call) and value.name in ("exp", "power"))
     return Unary(Kind.NUMBER, "finite", value) if overflows and value.kind is Kind.NUMBER else value
+
+
+def chain(op: str, tests: Iterable[Node]) -> Node:
+    """Join tests with AND or OR: flat, each once, in alphabetical order, so that all spellings make one tree."""
+    flat = [part for test in tests for part in (test.tests if isinstance(test, Chain) and test.op == op else (test,))]
+    different = {test.write(CanonicalWriter('"')): test for test in flat}
+    ordered = tuple(different[text] for text in sorted(different))
+    return ordered[0] if len(ordered) == 1 else Chain(Kind.FLAG, op, ordered)
+
+
+def inverse(test: Node) -> Node:
+    """Say NOT, or take it back."""
+    return test.of if isinstance(test, Unary) and test.what == "inverse" else Unary(Kind.FLAG, "inverse", test)

@@ -172,7 +172,7 @@ class SqlWriter:
 
 
 class CanonicalWriter(SqlWriter):
-    """The condition in its own language: cuts expanded, everything in parentheses, AND and OR in alphabetical order."""
+    """The condition in its own language: cuts expanded and everything in parentheses."""
 
     def column(self, name: str, type_: Type) -> str:
         return self._name(name)
@@ -190,10 +190,6 @@ class CanonicalWriter(SqlWriter):
 
     def remainder(self, a: str, divisor: int) -> str:
         return f"({a} % {divisor})"
-
-    def join(self, op: str, parts: list[str]) -> str:
-        different = sorted(set(parts))
-        return super().join(op, different) if len(different) > 1 else different[0]
 
     def within(self, a: str, low: float, high: float) -> str:
         return a
