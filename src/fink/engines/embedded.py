@@ -273,7 +273,7 @@ def _only_quarantine(batch: SourceBatch, plan_id: str) -> Outcome:
     return replace(outcome, quarantined=batch.quarantined, progress=batch.progress, plan_id=plan_id)
 
 
-class _stop_on_signals:  # noqa: N801 - reads as the context that it is
+class _stop_on_signals:
     """Turn SIGTERM and SIGINT into a clean stop while the context lasts; outside the main thread nothing changes."""
 
     def __init__(self, stop: Callable[[], None]) -> None:

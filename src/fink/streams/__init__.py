@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from fink.commits import UNKNOWN_NIGHT, Quarantined
+from fink.commits import UNKNOWN_NIGHT, Commit, PlanRecord, Quarantined
 from fink.config import BatchSettings
 from fink.tables import Packets
 
@@ -53,6 +54,40 @@ class Source(Protocol):
 
     def next_batch(self, limits: BatchSettings, allocate: Allocate) -> SourceBatch | None:
         """Give the next batch, or None when there is no more."""
+
+
+@dataclass(frozen=True)
+class FollowerPosition:
+    """The last commit that a follower delivered, and that commit's checksum."""
+
+    commit: int
+    checksum: str
+
+
+class Committed(Protocol):
+    """What followers see of an archive: its commits, and where each follower is."""
+
+    @property
+    def id(self) -> str:
+        """Identity of the archive: a follower of one cannot go on with another."""
+
+    def last_commit(self) -> int:
+        """Number of the last commit, 0 before the first."""
+
+    def commit(self, number: int) -> Commit:
+        """Give the record of a commit."""
+
+    def selected(self, number: int, substream: str) -> tuple[pa.Table, Packets]:
+        """Give the alerts that a substream took in a commit, with every column, and their packets."""
+
+    def plan(self, plan_id: str) -> PlanRecord:
+        """Give what a plan was made of."""
+
+    def follower_position(self, name: str) -> FollowerPosition | None:
+        """Give the archive's copy of a follower's position."""
+
+    def record_follower(self, name: str, commit: int, checksum: str) -> None:
+        """Keep a copy of a follower's position, for lag and for what may be dropped."""
 
 
 class Follower(Protocol):

@@ -24,6 +24,9 @@ from fink.tables import PADDING, Packets
 POSITIONS = b"files/"
 """Beginning of the keys under which files are remembered in the archive."""
 
+FAR_APART = 1 << 16
+"""Bytes between two records of a file from which on they are read apart."""
+
 MOST_QUARANTINED = 1 << 26
 """Bytes of one unreadable item that the quarantine keeps at most; the rest stays in its file."""
 
@@ -194,7 +197,8 @@ class FilesSource:
 
     def _read(self, items: NDArray[Any], allocate: Allocate) -> Packets:
         """Copy the records of a batch into one buffer, each run of one unit in one piece where its records lie together."""
-        cuts = np.flatnonzero(np.diff(items["unit"])) + 1
+        far = items["start"][1:] - items["end"][:-1] > FAR_APART
+        cuts = np.flatnonzero((np.diff(items["unit"]) != 0) | far) + 1
         runs = list(zip([0, *cuts.tolist()], [*cuts.tolist(), len(items)], strict=True))
         first = items["start"][[a for a, _ in runs]]
         length = items["end"][[b - 1 for _, b in runs]] - first

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import bz2
+import io
 import lzma
 import os
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -17,6 +18,14 @@ from isal import igzip
 from fink.errors import PacketError, SourceError
 
 _PACKED = {b"\x1f\x8b": "gzip", b"\xfd7": "xz", b"BZ": "bzip2"}
+
+
+def _gunzip(target: IO[bytes]) -> IO[bytes]:
+    stream: IO[bytes] = igzip.open(target, "rb")
+    return stream
+
+
+_UNPACKERS: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {"gzip": _gunzip, "xz": lzma.LZMAFile, "bzip2": bz2.BZ2File}
 MOST_UNPACKED = 1 << 31
 """Largest file that is unpacked from gzip, xz or bzip2 [byte]; tarballs are read piece by piece and may be of any size."""
 
@@ -76,17 +85,11 @@ def unpack(data: bytes) -> bytes:
 
 
 def _open_packed(source: bytes | Path, packing: str) -> IO[bytes]:
-    import io
-
-    target = io.BytesIO(source) if isinstance(source, bytes) else source
-    if packing == "gzip":
-        stream: IO[bytes] = igzip.open(target, "rb")
-    elif packing == "xz":
-        stream = lzma.open(target, "rb")
-    elif packing == "bzip2":
-        stream = bz2.open(target, "rb")
-    else:
-        stream = open(source, "rb") if isinstance(source, Path) else io.BytesIO(source)
+    """Open a file or bytes for reading, unpacking on the way; the caller closes it."""
+    target: IO[bytes] = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+    if packing not in _UNPACKERS:
+        return target
+    stream: IO[bytes] = _UNPACKERS[packing](target)
     return stream
 
 

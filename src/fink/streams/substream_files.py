@@ -1,0 +1,234 @@
+"""The files follower: one file per substream and survey, in JSON lines or Avro, each committed alert in it exactly once.
+
+One position file holds the number of the last commit delivered and the length of every output file. It is replaced in one
+step after the output is safely on disk; whatever lies behind a recorded length was not delivered and is cut off.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, Protocol
+
+import numpy as np
+import orjson
+import polars as pl
+import pyarrow as pa
+
+from fink.codecs.containers import ContainerWriter
+from fink.codecs.encode import AvroField, AvroType, append_fields, encode_fields, extend_schema
+from fink.codecs.schemas import parse_schema
+from fink.errors import FollowerError
+from fink.streams import Committed
+from fink.tables import Packets
+
+POSITION = ".fink-position.json"
+"""Name of the position file in the output folder."""
+
+COMMITS_AT_ONCE = 64
+"""Commits that are delivered before the position is written."""
+
+_AVRO: dict[str, AvroType] = {
+    "float": "float",
+    "double": "double",
+    "int8": "int",
+    "int16": "int",
+    "int32": "int",
+    "int64": "long",
+    "bool": "boolean",
+    "string": "string",
+}
+
+
+class Encoder(Protocol):
+    """Turns selected alerts into bytes at the end of a file."""
+
+    def file_names(self, substream: str, survey: str, packets: Packets) -> list[str]:
+        """Name the file for each of the packets' schemas."""
+
+    def append(self, file: BinaryIO, length: int, rows: pa.Table, packets: Packets, added: Mapping[str, str]) -> None:
+        """Write alerts of one schema at ``length``."""
+
+
+class JsonLines:
+    """One JSON object a line: every column of the alert by its name."""
+
+    def file_names(self, substream: str, survey: str, packets: Packets) -> list[str]:
+        """Name one file for all schemas."""
+        return [f"{substream}_{survey}.jsonl"] * len(packets.schemas)
+
+    def append(self, file: BinaryIO, length: int, rows: pa.Table, packets: Packets, added: Mapping[str, str]) -> None:
+        """Write alerts as lines."""
+        text = io.BytesIO()
+        frame = pl.from_arrow(rows)
+        assert isinstance(frame, pl.DataFrame)
+        frame.write_ndjson(text)
+        file.seek(length)
+        file.write(text.getbuffer())
+
+
+class AvroContainers:
+    """Avro container files: the original packet's bytes with the added columns appended, one file per packet schema."""
+
+    def file_names(self, substream: str, survey: str, packets: Packets) -> list[str]:
+        """Name a file for each schema, by its fingerprint where there is more than one."""
+        prints = [parse_schema(schema).fingerprint[:8] for schema in packets.schemas]
+        return [f"{substream}_{survey}_{fingerprint}.avro" for fingerprint in prints]
+
+    def append(self, file: BinaryIO, length: int, rows: pa.Table, packets: Packets, added: Mapping[str, str]) -> None:
+        """Write alerts as records of the extended schema."""
+        fields = [AvroField(name, _AVRO[type_]) for name, type_ in added.items()]
+        schema = extend_schema(parse_schema(packets.schemas[packets.schema[0]]), fields, "alert")
+        extra, offsets = encode_fields(fields, rows.select(list(added)))
+        buffer, ends = append_fields(packets.buffer, packets.starts, packets.ends, extra, offsets)
+        ContainerWriter(file, schema, length=length).append(buffer, ends[:-1], ends[1:])
+
+
+@dataclass
+class _Position:
+    archive: str
+    commit: int = 0
+    checksum: str = ""
+    lengths: dict[str, int] = field(default_factory=dict)
+
+
+class SubstreamFiles:
+    """Delivers committed substreams into a folder.
+
+    Parameters
+    ----------
+    archive
+        Whose commits are delivered.
+    folder
+        Where the files go; it is made when it is not there.
+    form
+        ``jsonl`` or ``avro``.
+
+    Raises
+    ------
+    FollowerError
+        If the folder belongs to another archive, its position does not fit the archive, or a file is shorter than it was.
+    """
+
+    def __init__(self, archive: Committed, folder: Path, form: Literal["jsonl", "avro"] = "jsonl") -> None:
+        self.name = f"files:{folder.resolve()}"
+        self._archive, self._folder = archive, folder
+        self._encoder: Encoder = JsonLines() if form == "jsonl" else AvroContainers()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._position = self._checked_position()
+        for name, length in list(self._position.lengths.items()):
+            self._cut_back(name, length)
+
+    def deliver(self) -> int:
+        """Deliver every commit that was not delivered yet; give the number of the last one."""
+        last = self._archive.last_commit()
+        while self._position.commit < last:
+            until = min(last, self._position.commit + COMMITS_AT_ONCE)
+            self._deliver(until)
+        return self._position.commit
+
+    def _deliver(self, until: int) -> None:
+        touched: dict[str, BinaryIO] = {}
+        checksum = self._position.checksum
+        try:
+            for number in range(self._position.commit + 1, until + 1):
+                commit = self._archive.commit(number)
+                added = self._archive.plan(commit.plan_id).columns if commit.plan_id else {}
+                for substream in sorted(name for name, count in commit.selected.items() if count):
+                    self._write(touched, commit.survey, substream, *self._archive.selected(number, substream), added)
+                checksum = commit.checksum
+            for file in touched.values():
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise FollowerError(
+                f"substream files cannot be written in {self._folder}: {error.strerror}; nothing is lost, mend and run again"
+            ) from error
+        finally:
+            for file in touched.values():
+                file.close()
+        self._position.commit, self._position.checksum = until, checksum
+        self._save(self._position)
+        self._archive.record_follower(self.name, until, checksum)
+
+    def _write(
+        self, touched: dict[str, BinaryIO], survey: str, substream: str, rows: pa.Table, packets: Packets, added: Mapping[str, str]
+    ) -> None:
+        names = self._encoder.file_names(substream, survey, packets)
+        for name in sorted(set(names)):
+            schemas = [i for i, its_name in enumerate(names) if its_name == name]
+            mine = np.flatnonzero(np.isin(packets.schema, schemas))
+            if len(mine) == 0:
+                continue
+            if name not in touched:
+                touched[name] = self._open(name)
+            self._encoder.append(touched[name], self._position.lengths.get(name, 0), rows.take(mine), packets.take(mine), added)
+            self._position.lengths[name] = touched[name].tell()
+
+    def _open(self, name: str) -> BinaryIO:
+        path = self._folder / name
+        if name in self._position.lengths and path.exists():
+            return path.open("r+b")
+        # new, left over from a delivery that was broken off, or taken away by its user: it begins anew
+        self._position.lengths[name] = 0
+        return path.open("w+b")
+
+    def _cut_back(self, name: str, length: int) -> None:
+        path = self._folder / name
+        if not path.exists():
+            del self._position.lengths[name]
+            return
+        size = path.stat().st_size
+        if size < length:
+            raise FollowerError(f"{path} has {size} bytes where {length} were delivered; put the file back, or take it away whole")
+        if size > length:
+            os.truncate(path, length)
+
+    def _checked_position(self) -> _Position:
+        """Read the position and prove that it fits the archive."""
+        path = self._folder / POSITION
+        copy = self._archive.follower_position(self.name)
+        if not path.exists():
+            if copy is not None and copy.commit > 0:
+                raise FollowerError(
+                    f"{path} is gone, but commits up to {copy.commit} were delivered there; put it back, or name a new folder"
+                )
+            if any(self._folder.iterdir()):
+                raise FollowerError(f"{self._folder} holds files that no follower wrote; name an empty folder for the substreams")
+            fresh = _Position(self._archive.id)
+            self._save(fresh)
+            return fresh
+        position = _Position(**orjson.loads(path.read_bytes()))
+        if position.archive != self._archive.id:
+            raise FollowerError(f"{self._folder} holds the substreams of another archive ({position.archive}); name another folder")
+        if position.commit > self._archive.last_commit():
+            raise FollowerError(
+                f"{path} is at commit {position.commit}, ahead of the archive's {self._archive.last_commit()}; is the archive a copy?"
+            )
+        if position.commit and self._archive.commit(position.commit).checksum != position.checksum:
+            raise FollowerError(f"{path} delivered another commit {position.commit} than the archive has; name another folder")
+        return position
+
+    def _save(self, position: _Position) -> None:
+        """Replace the position file in one step."""
+        path = self._folder / POSITION
+        aside = path.with_suffix(".new")
+        with aside.open("wb") as file:
+            file.write(orjson.dumps(position))
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_position(folder: Path) -> Mapping[str, Any]:
+    """Give what the position file of a folder says; empty where there is none."""
+    path = folder / POSITION
+    return dict(orjson.loads(path.read_bytes())) if path.exists() else {}
