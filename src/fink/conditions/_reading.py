@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import polars as pl
 import sqlglot
 from sqlglot import errors as sqlglot_errors
 from sqlglot import expressions as exp
@@ -27,6 +28,7 @@ from fink.conditions._tree import (
     finite,
     inverse,
 )
+from fink.conditions._writers import PolarsWriter
 from fink.errors import ConditionError, did_you_mean
 
 MAX_LENGTH = 4_000  # characters of one text
@@ -165,7 +167,7 @@ class Reader:
             return self._compare(_COMPARISONS[type(node)], left, right, node)
         reader = {exp.Between: self._between, exp.In: self._in, exp.Like: self._like, exp.Is: self._is}.get(type(node))
         if reader:
-            return reader(node, depth)
+            return self._checked(reader(node, depth), node)
         if isinstance(node, exp.Column) and self._name(node) in self.cuts:
             return self._cut(self._name(node), node)
         value = self.value(node, depth + 1)
@@ -194,7 +196,7 @@ class Reader:
         left, right = self._alike(left, right, node, equality=op in ("=", "!="))
         if left.kind is Kind.FLAG and op not in ("=", "!="):
             raise self.error("true and false have no order: compare them with = or !=", node)
-        return Unary(Kind.FLAG, "known", Binary(Kind.FLAG, op, finite(left), finite(right)))
+        return self._checked(Unary(Kind.FLAG, "known", Binary(Kind.FLAG, op, finite(left), finite(right))), node)
 
     def _alike(self, left: Node, right: Node, node: exp.Expression, equality: bool) -> tuple[Node, Node]:
         """Give both sides in one kind: as they are where they agree, else both as float64."""
@@ -263,9 +265,15 @@ class Reader:
         return self._checked(self.test(parsed), parsed)
 
     def _checked(self, node: Node, at: exp.Expression) -> Node:
+        """Bound the cost, and compute what reads no column: Polars mistakes the height of a when() over constants."""
         if node.cost > MAX_COST:
             raise self.error(f"the condition computes more than {MAX_COST} things", at)
-        return node
+        if node.columns or isinstance(node, Constant):
+            return node
+        value = pl.select(finite(node).write(PolarsWriter())).item()
+        if value is None:
+            raise self.error("an expression without columns has no value (a division by zero, or an overflow)", at)
+        return Constant(node.kind, value)
 
     # values: numbers, texts and flags, any of them may be null
 
@@ -275,7 +283,7 @@ class Reader:
         if type(node) in _ARITHMETIC:
             return self._checked(self._arithmetic(node, depth), node)
         if isinstance(node, exp.Neg):
-            return self._negative(node, depth)
+            return self._checked(self._negative(node, depth), node)
         if isinstance(node, exp.Paren):
             return self.value(self.only(node, "this")[0], depth + 1)
         if isinstance(node, exp.Column):
@@ -286,7 +294,7 @@ class Reader:
             return Constant(Kind.FLAG, bool(node.this))
         if isinstance(node, exp.Mod):
             value, divisor = (self.value(part, depth + 1) for part in self.only(node, "this", "expression"))
-            return self._remainder(value, divisor, node)
+            return self._checked(self._remainder(value, divisor, node), node)
         if isinstance(node, exp.Anonymous):
             return self._checked(self._call(node, depth), node)
         if isinstance(node, exp.Null):
@@ -377,8 +385,6 @@ class Reader:
         if name == "coalesce" and all(arg.kind is Kind.TEXT for arg in args):
             return Call(Kind.TEXT, name, tuple(args))
         numbers = tuple(finite(self._double(arg, node)) for arg in args)
-        if name == "power" and not any(number.columns for number in numbers):
-            raise self.error("power of constants: write the number that it gives", node)
         return Call(Kind.NUMBER, name, numbers)
 
     def _called(self, value: Node) -> str:
