@@ -143,8 +143,7 @@ def _with_override(settings: Settings, name: str, value: Any) -> Settings:
         raise ConfigError(f"there is no setting {name}{did_you_mean(name, setting_names())}")
     section, _, key = name.partition(".")
     if not key:
-        checked = Settings.model_construct(**{**settings.__dict__, section: Path(value)})
-        return checked
+        return Settings.model_construct(**{**settings.__dict__, section: Path(value)})
     model = getattr(settings, section)
     changed = type(model)(**{**model.model_dump(), key: value})
     return Settings.model_construct(**{**settings.__dict__, section: changed})

@@ -6,7 +6,7 @@ No Python object exists per object or per point. Points are ordered in time with
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
@@ -103,15 +103,19 @@ class LightCurves:
         """Give the flat arrays by name, without the offsets."""
         return {name: getattr(self, name) for name in POINT_TYPES}
 
+    def _with(self, offsets: NDArray[np.int64], points: NDArray[Any]) -> Self:
+        """Give light curves of other offsets, of these points."""
+        return type(self)(offsets=offsets, bands=self.bands, **{name: array[points] for name, array in self.arrays().items()})
+
     def take(self, rows: NDArray[np.int64]) -> Self:
         """Give the light curves of these rows, in this order."""
         offsets, points = gather_points(self.offsets, np.ascontiguousarray(rows, np.int64))
-        return replace(self, offsets=offsets, **{name: array[points] for name, array in self.arrays().items()})
+        return self._with(offsets, points)
 
     def select(self, keep: NDArray[np.bool_]) -> Self:
         """Give the same light curves with only the points where ``keep`` (m,) is true."""
         kept = np.concatenate(([0], np.cumsum(keep, dtype=np.int64)))
-        return replace(self, offsets=kept[self.offsets], **{name: array[keep] for name, array in self.arrays().items()})
+        return self._with(kept[self.offsets], keep)
 
     def owners(self) -> NDArray[np.int64]:
         """Give the row of the light curve that each point belongs to, (m,)."""
@@ -122,7 +126,7 @@ class LightCurves:
         order = time_order(self.offsets, self.mjd, self.kind, self.band, self.point_id)
         if order is None:
             return self
-        return replace(self, **{name: array[order] for name, array in self.arrays().items()})
+        return self._with(self.offsets, order)
 
     def to_arrow(self) -> pa.Table:
         """Give the points as a flat table; `owners` and `offsets` say whose they are."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -108,7 +110,7 @@ def ecliptic(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> tuple[NDArray
 
 
 @njit(cache=True, nogil=True)
-def _spread(value: int) -> int:
+def _spread(value: Any) -> Any:
     """Put a zero between the bits of a number, which interleaves two of them into a nested pixel number."""
     x = np.uint64(value)
     x = (x | (x << np.uint64(16))) & np.uint64(0x0000FFFF0000FFFF)

@@ -223,7 +223,7 @@ class FilesSource:
         except OSError as error:
             raise SourceError(f"{unit.path} cannot be read again: {error.strerror}; leave the files alone while they are read") from error
         try:
-            got = os.preadv(descriptor, [memoryview(target)], origin)
+            got = os.preadv(descriptor, [target.data], origin)
         finally:
             os.close(descriptor)
         if got != len(target):
