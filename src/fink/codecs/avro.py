@@ -29,7 +29,7 @@ Number = TypeVar("Number", bound=np.generic)
 _REASONS = {
     kernel.GOOD: "good",
     kernel.ENDS_EARLY: "the record ends in the middle of a field",
-    kernel.BAD_BRANCH: "a union names a branch that it does not have (byte {detail})",
+    kernel.BAD_BRANCH: "the byte {detail} names no branch of a union",
     kernel.BAD_LENGTH: "a text or bytes value is longer than what is left of the record, or of negative length",
     kernel.BAD_VARINT: "an integer takes more than 64 bits",
     kernel.BAD_COUNT: "an array has more items than what is left of the record can hold",
@@ -42,9 +42,11 @@ _REASONS = {
 
 
 def reason(status: int) -> str:
-    """Say in words what a record's status means."""
-    detail, code = divmod(int(status), kernel.DETAIL)
-    return _REASONS[code].format(detail=detail)
+    """Say in words what a record's status means, and at which of its bytes the decoder stopped."""
+    place, rest = divmod(int(status), kernel.PLACE)
+    detail, code = divmod(rest, kernel.DETAIL)
+    at = f" (at byte {place:,})" if code not in (kernel.GOOD, kernel.UNREADABLE) else ""
+    return _REASONS[code].format(detail=detail) + at
 
 
 def padded(data: bytes | bytearray | memoryview) -> Bytes:

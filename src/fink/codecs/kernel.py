@@ -52,8 +52,9 @@ FRAME_BYTES = 32
 DEEPEST = 16
 
 GOOD, ENDS_EARLY, BAD_BRANCH, BAD_LENGTH, BAD_VARINT, BAD_COUNT, BAD_BOOL, BAD_ENUM, BAD_TEXT, TRAILING, UNREADABLE, NO_ROOM = range(12)
-# A status is its code plus 256 times a detail (a branch number, a byte value).
-DETAIL = 256
+# A status is its code, plus 256 times a detail (the byte that is wrong), plus 65,536 times where (bytes from the record's start).
+DETAIL = 1 << 8
+PLACE = 1 << 16
 
 NAN = float("nan")
 NAN_BITS = 0x7FF8000000000000
@@ -148,6 +149,21 @@ _compiled: Callable[[Function], Function] = njit(error_model="numpy", nogil=True
 _entry: Callable[[Function], Function] = njit(error_model="numpy", nogil=True, cache=True)
 
 
+@_compiled
+def _fault(code: Word, detail: Word, p: Word) -> Word:
+    """Make the negative number that stands for a fault at ``p``."""
+    return -(code + DETAIL * detail + PLACE * p)
+
+
+@_compiled
+def _status(fault: Word, start: Word, end: Word) -> Word:
+    """Make a record's status of a fault; whatever is wrong behind its end is that it ends early."""
+    code, p = -fault & 0xFF, shift_right(-fault, 16)
+    if code == ENDS_EARLY or (p >= end and code != TRAILING and code != BAD_LENGTH and code != BAD_COUNT):
+        return ENDS_EARLY + PLACE * (end - start)
+    return (-fault & 0xFFFF) + PLACE * (p - start)
+
+
 # --- variable-length integers -------------------------------------------------------------------------------------------------------
 
 
@@ -163,7 +179,7 @@ def _skip_varint(p: Word) -> Word:
         return p + 9
     if load_byte(p + 9) < 2:
         return p + 10
-    return np.int64(-BAD_VARINT)
+    return _fault(BAD_VARINT, 0, p + 9)
 
 
 @_compiled
@@ -194,7 +210,7 @@ def _read_long_varint(p: Word) -> tuple[Word, Word]:
     x |= byte << 63
     if byte < 2:
         return x, p + 10
-    return np.int64(0), np.int64(-BAD_VARINT)
+    return np.int64(0), _fault(BAD_VARINT, 0, p + 9)
 
 
 @_compiled
@@ -236,7 +252,7 @@ def _presence(p: Word, branch: Word) -> Word:
         return np.int64(1)
     if byte == 2 - branch:
         return np.int64(0)
-    return -(BAD_BRANCH + DETAIL * byte)
+    return _fault(BAD_BRANCH, byte, p)
 
 
 @_compiled
@@ -247,7 +263,7 @@ def _step_nullable(p: Word, step: Word, branch: Word) -> Word:
         return p + step
     if byte == 2 - branch:
         return p + 1
-    return -(BAD_BRANCH + DETAIL * byte)
+    return _fault(BAD_BRANCH, byte, p)
 
 
 @_compiled
@@ -289,7 +305,7 @@ def _skip_mixed(p: Word, count: Word, table: Word) -> Word:
         elif byte == 0:
             p += 1
         else:
-            bad = -(BAD_BRANCH + DETAIL * byte)
+            bad = _fault(BAD_BRANCH, byte, p)
         p += shift_right(entry, 16)
         table += 8
     return bad if bad < 0 else p
@@ -353,7 +369,7 @@ def _read_bools(p: Word, count: Word, column: Word, row: Word, branch: Word) -> 
         if present == 1:
             value = load_byte(p)
             if value > 1:
-                return -(BAD_BOOL + DETAIL * value)
+                return _fault(BAD_BOOL, value, p)
             p += 1
         _put(column, row, value, present)
         column += COLUMN_BYTES
@@ -367,7 +383,7 @@ def _read_enum(p: Word, symbols: Word, column: Word, row: Word, branch: Word) ->
     if q > 0:
         symbol = load_word(load_word(column) + 8 * row)
         if symbol < 0 or symbol >= symbols:
-            return np.int64(-BAD_ENUM)
+            return _fault(BAD_ENUM, 0, p)
     return q
 
 
@@ -378,7 +394,7 @@ def _read_enum(p: Word, symbols: Word, column: Word, row: Word, branch: Word) ->
 def _text_span(p: Word, end: Word, branch: Word) -> tuple[Word, Word, Word]:
     """Find a text or bytes value: position of its first byte, its length, and whether it is there."""
     if p >= end:
-        return np.int64(-ENDS_EARLY), np.int64(0), np.int64(0)
+        return _fault(ENDS_EARLY, 0, p), np.int64(0), np.int64(0)
     present = _presence(p, branch)
     if present < 0:
         return present, np.int64(0), np.int64(0)
@@ -390,9 +406,9 @@ def _text_span(p: Word, end: Word, branch: Word) -> tuple[Word, Word, Word]:
     if p < 0:
         return p, np.int64(0), np.int64(0)
     if p > end:
-        return np.int64(-ENDS_EARLY), np.int64(0), np.int64(0)
+        return _fault(ENDS_EARLY, 0, p), np.int64(0), np.int64(0)
     if length < 0 or length > end - p:
-        return np.int64(-BAD_LENGTH), np.int64(0), np.int64(0)
+        return _fault(BAD_LENGTH, 0, p), np.int64(0), np.int64(0)
     return p, length, present
 
 
@@ -444,7 +460,7 @@ def _read_text(p: Word, end: Word, base: Word, column: Word, row: Word, must_be_
     if p < 0:
         return p
     if must_be_text == 1 and not _is_utf8(p, length):
-        return np.int64(-BAD_TEXT)
+        return _fault(BAD_TEXT, 0, p)
     _put(column, row, p - base, present)
     store_word(load_word(column + 16) + 8 * row, length)
     return p + length
@@ -486,12 +502,12 @@ def _fill_null(table: Word, row: Word, first: Word, stop: Word, columns: Word, g
 def _choose_branch(p: Word, end: Word, branches: Word, table: Word) -> tuple[Word, Word]:
     """Read which branch of a union follows; give the next position and the branch's operation, from the program's start."""
     if p >= end:
-        return np.int64(-ENDS_EARLY), np.int64(0)
+        return _fault(ENDS_EARLY, 0, p), np.int64(0)
     branch, p = _read_varint(p)
     if p < 0:
         return p, np.int64(0)
     if branch < 0 or branch >= branches:
-        return -(BAD_BRANCH + DETAIL * (2 * (branch & 0xFFFF))), np.int64(0)
+        return _fault(BAD_BRANCH, (2 * branch) & 0xFF, p - 1), np.int64(0)
     return p, load_word(table + 24 + 8 * branch)
 
 
@@ -499,7 +515,7 @@ def _choose_branch(p: Word, end: Word, branches: Word, table: Word) -> tuple[Wor
 def _read_count(p: Word, end: Word, smallest: Word) -> tuple[Word, Word]:
     """Read how many items the next block of an array has, and refuse more than its bytes can hold."""
     if p >= end:
-        return np.int64(0), np.int64(-ENDS_EARLY)
+        return np.int64(0), _fault(ENDS_EARLY, 0, p)
     count, p = _read_varint(p)
     if p > 0 and count < 0:
         count = -count
@@ -507,9 +523,9 @@ def _read_count(p: Word, end: Word, smallest: Word) -> tuple[Word, Word]:
     if p < 0:
         return np.int64(0), p
     if p > end:
-        return np.int64(0), np.int64(-ENDS_EARLY)
+        return np.int64(0), _fault(ENDS_EARLY, 0, p)
     if count < 0 or count > (end - p) // smallest:
-        return np.int64(0), np.int64(-BAD_COUNT)
+        return np.int64(0), _fault(BAD_COUNT, 0, p)
     return count, p
 
 
@@ -523,7 +539,7 @@ def _begin_rows(group: Word, count: Word, row: Word, groups: Word, demand: Any) 
     if rows + count > load_word(descriptor + 24):
         demand[0] = group
         demand[1] = rows + count
-        return np.int64(-NO_ROOM)
+        return _fault(NO_ROOM, 0, 0)
     store_word(descriptor + 16, rows + 1)
     return rows
 
@@ -542,7 +558,7 @@ def _begin_array(
 ) -> tuple[Word, Word, Word]:
     """Begin an array: give the next position, the operation to go on with, and the row."""
     if p >= end:
-        return np.int64(-ENDS_EARLY), pc, row
+        return _fault(ENDS_EARLY, 0, p), pc, row
     present = _presence(p, branch)
     if present < 0:
         return present, pc, row
@@ -568,7 +584,7 @@ def _begin_array(
 def _end_item(p: Word, end: Word, pc: Word, row: Word, smallest: Word, frame: Word, groups: Word, demand: Any) -> tuple[Word, Word, Word]:
     """End an item: go to the next item, the next block, or past the array (the operation is then ``pc``)."""
     if p > end:
-        return np.int64(-ENDS_EARLY), pc, row
+        return _fault(ENDS_EARLY, 0, p), pc, row
     group = load_word(frame + 24)
     left = load_word(frame + 8) - 1
     again = load_word(frame + 16)
@@ -607,7 +623,7 @@ def _skip(op: Word, p: Word, end: Word, count: Word, a: Word, b: Word, program: 
     if op == SKIP_TEXT:
         p, length, _ = _text_span(p, end, b)
         return p + length
-    return p if p <= end else np.int64(-ENDS_EARLY)
+    return p if p <= end else _fault(ENDS_EARLY, 0, p)
 
 
 @_compiled
@@ -630,7 +646,7 @@ def _read(op: Word, p: Word, end: Word, base: Word, row: Word, count: Word, a: W
 def _run(program: Word, base: Word, p: Word, end: Word, row: Word, columns: Word, groups: Word, stack: Word, demand: Any) -> Word:
     """Run the program over one record; give where the record ends, or a negative status."""
     if p >= end:
-        return np.int64(-ENDS_EARLY) if load_word(program) != END else p
+        return _fault(ENDS_EARLY, 0, p) if load_word(program) != END else p
     pc = program
     frame = stack
     while True:
@@ -640,7 +656,7 @@ def _run(program: Word, base: Word, p: Word, end: Word, row: Word, columns: Word
             if op == JUMP:
                 pc = program + a
             elif op == END:
-                return p if p <= end else np.int64(-ENDS_EARLY)
+                return p if p <= end else _fault(ENDS_EARLY, 0, p)
             else:
                 p = _skip(op, p, end, count, a, b, program)
         elif op <= READ_FIXED:
@@ -704,13 +720,13 @@ def decode_records(
         end = base + ends[i]
         p = _run(program, base, base + starts[i], end, i, columns, groups, frames, demand)
         if p > 0 and exact == 1 and p != end:
-            p = np.int64(-TRAILING)
+            p = _fault(TRAILING, 0, p)
         status[i] = np.int64(0)
         if p < 0:
             _roll_back(i, groups, n_groups, saved)
-            if p == -NO_ROOM:
+            if -p & 0xFF == NO_ROOM:
                 return i
-            status[i] = -p
+            status[i] = _status(p, base + starts[i], end)
     return len(starts)
 
 
@@ -739,7 +755,7 @@ def split_blocks(
             q = _run(program, base, p, end, np.int64(0), np.int64(0), np.int64(0), frames, demand)
             starts[j] = p - base
             if q < 0:
-                status[i] = -q
+                status[i] = _status(q, p, end)
                 break
             ends[j] = q - base
             p = q
