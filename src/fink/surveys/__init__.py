@@ -49,6 +49,15 @@ class Survey(Protocol):
     def writer_schemas(self) -> Sequence[bytes]:
         """Give the schemas of packets that may come without one, newest first; none where that does not happen."""
 
+    def schema_of_number(self, number: int) -> bytes | None:
+        """Give the schema that this survey's messages name by a number; None where it is not one of this survey's.
+
+        Raises
+        ------
+        SchemaError
+            If it is one of this survey's, but of a version that is not supported.
+        """
+
     def decode(self, packets: Packets) -> tuple[AlertBatch, NDArray[np.int64], tuple[Refusal, ...]]:
         """Turn packets of this survey into columns and light curves.
 
