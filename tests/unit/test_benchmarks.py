@@ -8,7 +8,7 @@ from benchmarks.result import Result, cpu_seconds, shortfalls, table_text
 
 
 def test_a_goal_is_the_least_unless_it_says_at_most() -> None:
-    figures = {"rate": 900.0, "memory": 3.0, "machine": "small"}
+    figures: dict[str, float | str] = {"rate": 900.0, "memory": 3.0, "machine": "small"}
     assert shortfalls(figures, {"rate": 900, "memory_at_most": 3}) == []
     missed = shortfalls(figures, {"rate": 1000, "memory_at_most": 2})
     assert [line.split(" is ")[0] for line in missed] == ["MISSED: rate", "MISSED: memory"]

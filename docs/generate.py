@@ -1,0 +1,120 @@
+"""Pages of the documentation that are written from the code when the site is built, so that they cannot go stale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+
+def _cell(value: object) -> str:
+    return " ".join(str(value).split()).replace("|", "\\|")
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _column_table(columns: Iterable[Any]) -> str:
+    rows = [(f"`{c.name}`", c.type, c.unit, f"`{c.ucd}`" if c.ucd else "", c.about) for c in columns]
+    return _table(("Column", "Type", "Unit", "UCD", "Meaning"), rows)
+
+
+def columns_page() -> str:
+    """Write the page of columns: the core vocabulary, then what each survey and each science module adds."""
+    parts = ["# Columns", "A quantity has one name, type, unit and meaning. Missing is null.", "## Every survey"]
+    parts.append(_column_table(import_module("fink.columns").COLUMNS.values()))
+    for survey in import_module("fink.surveys").registry().values():
+        if survey.columns:
+            parts += [f"## {survey.name} only", _column_table(survey.columns)]
+    for module in import_module("fink.science").registry().values():
+        parts += [f"## Added by `{module.name}`", _column_table(module.outputs)]
+    return "\n\n".join(parts)
+
+
+def modules_page() -> str:
+    """Write the page of science modules."""
+    parts = ["# Science modules", "What each one measures, what it needs, and which columns it adds."]
+    for module in import_module("fink.science").registry().values():
+        parts += [f"## {module.name}", module.description]
+        facts = [("Version", module.version), ("Needs", ", ".join(f"`{name}`" for name in module.inputs))]
+        facts += [("Runs where", f"`{module.where}`")] if module.where else []
+        facts += [("Reference", module.reference)] if module.reference else []
+        parts += [_table(("", ""), facts), _column_table(module.outputs)]
+    return "\n\n".join(parts)
+
+
+def filters_page() -> str:
+    """Write the page of filters, the named cuts among them where there are any."""
+    filters = import_module("fink.filters")
+    parts = ["# Filters", "Each filter is one condition, and defines the substream of its name."]
+    for name, one in filters.registry().items():
+        parts += [f"## {name}", one.about, f"```sql\n{one.where}\n```"]
+        if one.surveys:
+            parts.append(f"Surveys: {', '.join(one.surveys)}.")
+        if one.per_night:
+            parts.append(f"Expected in a night: {one.per_night[0]} to {one.per_night[1]}.")
+    if find_spec("fink.filters.cuts"):
+        rows = [(f"`{name}`", cut.about, f"`{cut.where}`") for name, cut in filters.cuts().items()]
+        parts += ["## Named cuts", _table(("Cut", "Meaning", "Condition"), rows)]
+    return "\n\n".join(parts)
+
+
+def settings_page() -> str:
+    """Write the page of settings: each with its type, default and meaning."""
+    parts = ["# Settings", "From the command line, the environment (`FINK_SECTION__KEY`) and `fink.toml`; the first that says wins."]
+    top, sections = [], []
+    for name, info in import_module("fink.config").Settings.model_fields.items():
+        fields = getattr(info.annotation, "model_fields", None)
+        if fields is None:
+            top.append(_setting(name, info))
+        else:
+            about = " ".join((info.annotation.__doc__ or "").split())
+            rows = [_setting(key, value) for key, value in fields.items()]
+            sections += [f"## {name}", about, _table(("Setting", "Type", "Default", "Meaning"), rows)]
+    return "\n\n".join([*parts, _table(("Setting", "Type", "Default", "Meaning"), top), *sections])
+
+
+def _setting(name: str, info: Any) -> tuple[str, str, str, str]:
+    kind = info.annotation.__name__ if isinstance(info.annotation, type) else str(info.annotation)
+    default = "by the machine" if info.default_factory else info.default
+    return f"`{name}`", f"`{kind}`", f"`{default}`", info.description or ""
+
+
+def commands_page() -> str:
+    """Write the page of commands from the help that they print themselves."""
+    command = import_module("typer.main").get_command(import_module("fink.cli").app)
+    return "\n\n".join(["# Commands", *_commands("fink", command)])
+
+
+def _commands(path: str, command: Any) -> list[str]:
+    children = getattr(command, "commands", {})
+    parts = [] if path == "fink" else [f"## {path}", (command.help or "").replace("\b", "").strip()]
+    rows = [(f"`{'`, `'.join(p.opts)}`", getattr(p, "help", None) or "") for p in command.params if "--help" not in p.opts]
+    if rows and path != "fink":
+        parts.append(_table(("Argument or option", "Meaning"), rows))
+    for name, child in children.items():
+        if not child.hidden:
+            parts += _commands(f"{path} {name}", child)
+    return parts
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "guide/columns.md": columns_page,
+    "guide/filters.md": filters_page,
+    "guide/commands.md": commands_page,
+    "science/modules.md": modules_page,
+    "operate/settings.md": settings_page,
+}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages to those by hand; MkDocs calls it."""
+    for path, write in PAGES.items():
+        files.append(File.generated(config, path, content=write() + "\n"))
+    return files

@@ -1,0 +1,46 @@
+"""The generated pages tell all that the registries hold."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from fink import columns, config, filters, science
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    path = Path(__file__).resolve().parents[2] / "docs" / "generate.py"
+    spec = importlib.util.spec_from_file_location("generate", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_column_is_on_the_page(generate: ModuleType) -> None:
+    page = generate.columns_page()
+    added = [column for module in science.registry().values() for column in module.outputs]
+    assert [c.name for c in [*columns.COLUMNS.values(), *added] if f"| `{c.name}` |" not in page] == []
+
+
+def test_every_module_and_filter_is_on_its_page(generate: ModuleType) -> None:
+    modules, substreams = generate.modules_page(), generate.filters_page()
+    assert [name for name in science.registry() if f"## {name}\n" not in modules] == []
+    assert [name for name in filters.registry() if f"## {name}\n" not in substreams] == []
+
+
+def test_every_setting_is_on_the_page_with_its_meaning(generate: ModuleType) -> None:
+    rows = {line.split("|")[1].strip().strip("`"): line for line in generate.settings_page().splitlines() if line.startswith("| `")}
+    assert {name.split(".")[-1] for name in config.setting_names()} - set(rows) == set()
+    assert [name for name, line in rows.items() if not line.split("|")[-2].strip()] == []
+
+
+def test_every_command_is_on_the_page(generate: ModuleType) -> None:
+    cli = pytest.importorskip("fink.cli", reason="the command line is not installed")
+    page = generate.commands_page()
+    assert [command.name for command in cli.app.registered_commands if command.name and f"## fink {command.name}\n" not in page] == []
