@@ -77,7 +77,7 @@ def _gunzip(data: bytes) -> bytes:
     stream = isal_zlib.decompressobj(wbits=31)
     try:
         out: bytes = stream.decompress(data, LARGEST + 1)
-    except IsalError as error:
+    except IsalError as error:  # type: ignore[misc]  # the stub declares an instance
         raise PacketError(f"the stamp's gzip stream is broken: {error}") from error
     if len(out) > LARGEST:
         raise PacketError(f"the stamp unpacks to more than {LARGEST} bytes")

@@ -32,13 +32,6 @@ _FILE_VERSION = re.compile(r"v(\d+)_(\d+)\.alert\.avsc\Z")
 Tables = Callable[[int], bytes | None]
 
 
-def wire_number(message: bytes) -> int | None:
-    """Give the schema's number that a message in the wire format begins with; None where it is in no such format."""
-    if len(message) < PREFIX or message[:1] != MAGIC:
-        return None
-    return int.from_bytes(message[1:PREFIX], "big")
-
-
 def wire_prefix(number: int) -> bytes:
     """Give the bytes that announce a record in the wire format."""
     return MAGIC + number.to_bytes(PREFIX - 1, "big")

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from fink.codecs.containers import confluent_id
 from fink.codecs.schemas import parse_schema
-from fink.codecs.writers import SchemaStore, inlined, wire_number, wire_prefix
+from fink.codecs.writers import SchemaStore, inlined, wire_prefix
 from fink.errors import SchemaError
 from shared_data import shared_data
 
@@ -76,9 +77,7 @@ def broken_registry() -> Iterator[Registry]:
 
 def test_wire_format_says_the_number() -> None:
     assert wire_prefix(900) == b"\x00\x00\x00\x03\x84"
-    assert wire_number(wire_prefix(900) + b"body") == 900
-    assert wire_number(b"Obj\x01 a container") is None
-    assert wire_number(b"\x00\x00") is None
+    assert confluent_id(wire_prefix(900) + b"body") == 900
 
 
 def test_registry_is_asked_once_and_kept_on_disk(registry: Registry, tmp_path: Path) -> None:

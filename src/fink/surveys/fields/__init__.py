@@ -44,6 +44,8 @@ class Field:
         Meaning of that column; empty where none is made of it.
     renamed
         Later name of the same quantity; empty where there is none.
+    ucd
+        IVOA Unified Content Descriptor of that column.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Field:
     unit: str = ""
     about: str = ""
     renamed: str = ""
+    ucd: str = ""
 
     def in_version(self, version: Version) -> bool:
         """Say whether packets of a version have it."""
@@ -156,7 +159,7 @@ def _for_each_band(lines: list[str]) -> Iterator[str]:
 
 
 def _field(line: str, newest: Version) -> Field:
-    name, kind, versions, unit, about = ([cell.strip() for cell in line.split("|")] + [""] * 2)[:5]
+    name, kind, versions, unit, about, ucd = ([cell.strip() for cell in line.split("|")] + [""] * 3)[:6]
     first, dash, last = versions.partition("-")
     end = _version(last) if last else newest if dash else _version(first)
     renamed = about[1:].strip() if about.startswith("=") else ""
@@ -171,6 +174,7 @@ def _field(line: str, newest: Version) -> Field:
         unit=unit,
         about="" if renamed else about,
         renamed=renamed,
+        ucd=ucd,
     )
 
 
