@@ -1,0 +1,307 @@
+"""From decoded packets to an alert batch: what every survey's mapping has in common.
+
+A survey says which fields it wants and gives, for the fields of a batch, its columns as arrays and its light curves; everything else
+happens here: packets of several schemas, packets that cannot be read, missing values, derived columns, the exact types of the table.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from fink.codecs.avro import Decoded, decode, reason
+from fink.codecs.fallback import decode_slowly
+from fink.codecs.schemas import Program, WriterSchema, compile_program, parse_schema
+from fink.columns import CORE, Column
+from fink.errors import SchemaError
+from fink.lightcurves import Band, LightCurves, magnitude
+from fink.surveys import Refusal
+from fink.surveys.fields import Field
+from fink.tables import AlertBatch, Cutouts, Packets, concatenate
+
+MAG_PER_RELATIVE_FLUX = 2.5 / np.log(10.0)
+"""Error of a magnitude [mag] for a relative error of the flux."""
+
+_TYPES = {
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "int": pa.int32(),
+    "long": pa.int64(),
+    "micros": pa.float64(),
+    "boolean": pa.bool_(),
+    "string": pa.string(),
+}
+
+
+class Integers(NamedTuple):
+    """Whole numbers, (n,) int64, and which of them are there."""
+
+    values: NDArray[np.int64]
+    valid: NDArray[np.bool_]
+
+
+Values = NDArray[Any] | Integers | pa.Array
+"""What a survey gives for a column: numbers (NaN is missing), whole numbers with their validity, or texts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fields:
+    """The decoded fields of packets that one schema wrote; a field that the schema does not have is missing everywhere."""
+
+    decoded: Decoded
+    schema: WriterSchema
+
+    @property
+    def n(self) -> int:
+        """Number of packets, unreadable ones included."""
+        return self.decoded.n
+
+    def rows(self, path: str) -> int:
+        """Give how many values a path has: one for each packet, or one for each item of its array."""
+        array, inside, _ = path.rpartition("[]")
+        return int(self.offsets(array)[-1]) if inside else self.n
+
+    def kind(self, path: str) -> str:
+        """Give what a path holds (float, int, bool, string, bytes), empty where the schema does not have it."""
+        return next((column.kind for column in self.decoded.columns if column.path == path), "")
+
+    def offsets(self, array: str) -> NDArray[np.int64]:
+        """Give ``(n + 1,)``: items ``offsets[i]`` to ``offsets[i + 1]`` of an array are those of packet ``i``."""
+        there = any(column.path.startswith(f"{array}[]") for column in self.decoded.columns)
+        return self.decoded.offsets(array) if there else np.zeros(self.n + 1, np.int64)
+
+    def number(self, path: str, *missing: float) -> NDArray[np.float64]:
+        """Give a number, float64; NaN where it is null or one of the values that stand for missing."""
+        if path not in self.decoded:
+            return np.full(self.rows(path), np.nan)
+        raw = self.decoded.values(path)
+        values = raw if raw.dtype == np.float64 else np.where(self.decoded.valid(path), raw, np.nan)
+        for sentinel in missing:
+            values = np.where(values == sentinel, np.nan, values)
+        return values
+
+    def integer(self, path: str, *missing: int) -> Integers:
+        """Give a whole number and whether it is there."""
+        if path not in self.decoded:
+            return Integers(np.zeros(self.rows(path), np.int64), np.zeros(self.rows(path), np.bool_))
+        values, valid = self.decoded.values(path), self.decoded.valid(path)
+        for sentinel in missing:
+            valid = valid & (values != sentinel)
+        return Integers(values.astype(np.int64, copy=False), valid)
+
+    def text(self, path: str, *missing: str) -> pa.Array:
+        """Give a text; null where it is null or one of the texts that stand for missing."""
+        if path not in self.decoded:
+            return pa.nulls(self.rows(path), pa.string())
+        values = self.decoded.text(path)
+        if missing:
+            values = pc.if_else(pc.is_in(values, value_set=pa.array(missing)), pa.scalar(None, pa.string()), values)
+        return values
+
+    def initial(self, path: str) -> NDArray[np.uint8]:
+        """Give the first byte of a text, 0 where it is null or empty: cheap where texts are of one letter."""
+        if path not in self.decoded:
+            return np.zeros(self.rows(path), np.uint8)
+        starts, lengths, valid = self.decoded.ranges(path)
+        filled = valid & (lengths > 0)
+        return np.where(filled, self.decoded.buffer[np.where(filled, starts, 0)], 0).astype(np.uint8)
+
+    def cutouts(self, paths: Sequence[str]) -> Cutouts:
+        """Give where the science, template and difference stamps lie."""
+        none = Cutouts.none(self.n)
+        for i, path in enumerate(paths):
+            if path in self.decoded:
+                starts, lengths, valid = self.decoded.ranges(path)
+                none.start[:, i], none.length[:, i] = np.where(valid, starts, 0), np.where(valid, lengths, 0)
+        return none
+
+
+def read_fields(packets: Packets, paths: frozenset[str]) -> Iterable[tuple[NDArray[np.int64], Fields]]:
+    """Decode packets schema by schema: the rows of each schema, and their fields.
+
+    Raises
+    ------
+    SchemaError
+        If a schema is not one.
+    """
+    for number in np.unique(packets.schema):
+        rows = np.flatnonzero(packets.schema == number)
+        schema = parse_schema(packets.schemas[number])
+        spans = packets.buffer, packets.starts[rows], packets.ends[rows]
+        program = _program(schema, paths)
+        decoded = decode_slowly(schema, paths, *spans) if program is None else decode(program, *spans)
+        yield rows, Fields(decoded, schema)
+
+
+def _program(schema: WriterSchema, paths: frozenset[str]) -> Program | None:
+    """Compile what is wanted of a schema, or give None where only the slow decoder reads it."""
+    try:
+        return compile_program(schema, paths)
+    except SchemaError:
+        return None
+
+
+class MappedSurvey(ABC):
+    """A survey whose packets become columns field by field; `fink.surveys.Survey` says what each part means."""
+
+    name: str
+    columns: tuple[Column, ...]
+    bands: tuple[Band, ...]
+    history_window: float
+    paths: frozenset[str]
+    """Every field that `map` asks for."""
+    night_paths: frozenset[str]
+    """The fields that `night` asks for."""
+    stamps: tuple[str, str, str]
+    """Fields that hold the science, template and difference stamp."""
+
+    @abstractmethod
+    def recognises(self, schema: bytes) -> bool:
+        """Say whether packets of this writer's schema are of this survey."""
+
+    @abstractmethod
+    def map(self, fields: Fields) -> tuple[dict[str, Values], LightCurves]:
+        """Turn fields into columns by name, (n,) each, and ``n`` light curves; what is not named is null or derived."""
+
+    @abstractmethod
+    def night(self, fields: Fields) -> NDArray[np.int32]:
+        """Give the night of each packet as YYYYMMDD, 0 where it has none."""
+
+    @abstractmethod
+    def public_name(self, column: str) -> str:
+        """Give the name under which this survey's users know a column."""
+
+    def decode(self, packets: Packets) -> tuple[AlertBatch, NDArray[np.int64], tuple[Refusal, ...]]:
+        """Turn packets of this survey into columns and light curves."""
+        parts, origins, refusals = [], [], []
+        for rows, fields in read_fields(packets, self.paths | frozenset(self.stamps)):
+            values, lightcurves = self.map(fields)
+            alerts = build_table(self.name, self.columns, values, fields.n)
+            batch = AlertBatch(self.name, alerts, lightcurves, packets.take(rows), fields.cutouts(self.stamps))
+            bad, why = unusable(fields, alerts)
+            refusals += [Refusal(int(rows[i]), text) for i, text in zip(bad, why, strict=True)]
+            good = np.delete(np.arange(fields.n), bad)
+            parts.append(batch.take(good) if len(bad) else batch)
+            origins.append(rows[good])
+        if not parts:
+            return self.no_alerts(packets), np.zeros(0, np.int64), ()
+        batch, order = concatenate(parts), np.concatenate(origins)
+        if len(parts) > 1:
+            sort = np.argsort(order)
+            batch, order = batch.take(sort), order[sort]
+        return batch, order, tuple(sorted(refusals, key=lambda refusal: refusal.row))
+
+    def no_alerts(self, packets: Packets) -> AlertBatch:
+        """Make a batch without alerts, with all its columns."""
+        alerts = build_table(self.name, self.columns, {}, 0)
+        return AlertBatch(self.name, alerts, LightCurves.empty(0, self.bands), packets, Cutouts.none(0))
+
+    def nights(self, packets: Packets) -> tuple[NDArray[np.int32], tuple[Refusal, ...]]:
+        """Give the night of each packet, reading no more of it than that takes; 0 where it cannot be read."""
+        nights = np.zeros(len(packets), np.int32)
+        refusals = []
+        for rows, fields in read_fields(packets, self.night_paths):
+            nights[rows] = np.where(fields.decoded.status == 0, self.night(fields), 0)
+            bad = np.flatnonzero(nights[rows] == 0)
+            refusals += [Refusal(int(rows[i]), _why(fields, int(i), "the time of the observation is missing")) for i in bad]
+        return nights, tuple(sorted(refusals, key=lambda refusal: refusal.row))
+
+
+def unusable(fields: Fields, alerts: pa.Table) -> tuple[NDArray[np.int64], list[str]]:
+    """Find the alerts that cannot be used, and why: the packet is damaged, or lacks what every alert must have."""
+    lacking = np.full(fields.n, "", dtype=object)
+    for column in CORE:
+        if not column.nullable and alerts[column.name].null_count:
+            gap = alerts[column.name].is_null().to_numpy()
+            lacking[gap] = f"the packet gives no {column.name}"
+    off = np.abs(np.nan_to_num(alerts["dec"].to_numpy())) > 90.0
+    lacking[off] = "the declination is not between -90 and 90 degrees"
+    bad = np.flatnonzero((fields.decoded.status != 0) | (lacking != ""))
+    return bad, [_why(fields, int(i), str(lacking[i])) for i in bad]
+
+
+def _why(fields: Fields, row: int, lacking: str) -> str:
+    """Give the decoder's reason for a packet that it could not read, else the given one."""
+    status = int(fields.decoded.status[row])
+    return reason(status) if status else lacking
+
+
+def build_table(survey: str, own: Sequence[Column], values: Mapping[str, Values], n: int) -> pa.Table:
+    """Make the table of a batch: every core column, then the survey's own, in their declared order and types.
+
+    Raises
+    ------
+    SchemaError
+        If a value is given for a column that nobody declares.
+    """
+    declared = (*CORE, *own)
+    strangers = set(values) - {column.name for column in declared}
+    if strangers:
+        raise SchemaError(f"the mapping of {survey} gives {', '.join(sorted(strangers))}, which no column declares")
+    full = derived(values, n) | {"survey": pa.repeat(pa.scalar(survey), n)}
+    arrays = [to_arrow(column, full[column.name], n) if column.name in full else pa.nulls(n, column.type) for column in declared]
+    return pa.Table.from_arrays(arrays, schema=pa.schema([pa.field(column.name, column.type) for column in declared]))
+
+
+def derived(values: Mapping[str, Values], n: int) -> dict[str, Values]:
+    """Add what follows from the survey's values where it does not give it: mag, mag_err, snr, positive, age."""
+    out = dict(values)
+    flux, flux_err = out.get("flux"), out.get("flux_err")
+    if isinstance(flux, np.ndarray) and isinstance(flux_err, np.ndarray):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            out.setdefault("mag", magnitude(flux))
+            out.setdefault("mag_err", MAG_PER_RELATIVE_FLUX * flux_err.astype(np.float64) / np.abs(flux.astype(np.float64)))
+            out.setdefault("snr", flux.astype(np.float64) / flux_err)
+        out.setdefault("positive", Integers((flux > 0).astype(np.int64), np.isfinite(flux)))
+    mjd, first = out.get("mjd"), out.get("first_mjd")
+    if isinstance(mjd, np.ndarray) and isinstance(first, np.ndarray):
+        out.setdefault("age", mjd - first)
+    return out
+
+
+def to_arrow(column: Column, values: Values, n: int) -> pa.Array:
+    """Bring the values of a column to its declared type; what is not finite is null.
+
+    Raises
+    ------
+    SchemaError
+        If there are not ``n`` of them.
+    """
+    count = len(values.values) if isinstance(values, Integers) else len(values)
+    if count != n:
+        raise SchemaError(f"{column.name} has {count} values for {n} alerts")
+    if isinstance(values, Integers):
+        return _with_gaps(values.values.astype(column.type.to_pandas_dtype(), copy=False), ~values.valid, column.type)
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+        with np.errstate(over="ignore", invalid="ignore"):
+            missing = ~np.isfinite(values if column.type == pa.float64() else values.astype(np.float32, copy=False))
+            typed = (values if pa.types.is_floating(column.type) else np.where(missing, 0, values)).astype(
+                column.type.to_pandas_dtype(), copy=False
+            )
+        return _with_gaps(typed, missing, column.type)
+    return (values if isinstance(values, pa.Array) else pa.array(values)).cast(column.type)
+
+
+def _with_gaps(values: NDArray[Any], missing: NDArray[np.bool_], kind: pa.DataType) -> pa.Array:
+    return pa.array(values, kind, mask=missing) if missing.any() else pa.array(values, kind)
+
+
+def own_columns(prefix: str, fields: Iterable[Field]) -> tuple[Column, ...]:
+    """Declare a survey's own columns from the fields of its table that have a meaning there."""
+    return tuple(
+        Column(prefix + snake_case(field.name), _TYPES[field.type], field.unit, field.ucd, field.about)
+        for field in fields
+        if field.about and field.type in _TYPES and not field.array
+    )
+
+
+def snake_case(name: str) -> str:
+    """Write a field's name with small letters: ``objectId`` as ``object_id``."""
+    return "".join(f"_{c.lower()}" if c.isupper() and i and not name[i - 1].isupper() else c.lower() for i, c in enumerate(name))

@@ -1,0 +1,372 @@
+"""ZTF, the Zwicky Transient Facility: packets of schema 1.x to 4.02.
+
+What a packet says and what Fink makes of it:
+
+- `jd` is the start of the exposure in UTC; `mjd` is its middle in TAI, half of `exptime` later (30 s where the packet has none).
+- Fluxes come from AB magnitudes, signed by `isdiffpos`.
+- The template has a value here if its nearest source lies within 1.5 pixels; elsewhere template_flux and total_flux are null.
+- `flagged` is `nbad` > 0, bad pixels around the source. Widths, elongations and scores are measurements: cuts use them, not this.
+- `first_mjd` is `jdstarthist`, taken as an exposure as long as the alert's own; else the earliest detection in the packet.
+- -999 stands for missing, as do "null" and "" for the name of a solar-system object, and -99999 in forced photometry.
+- Of earlier epochs those with a `candid` are detections, the others limits; forced photometry without a flux gives no point.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from fink.codecs.schemas import parse_schema
+from fink.columns import Column
+from fink.errors import SchemaError
+from fink.lightcurves import AB_ZERO, DETECTION, FORCED, LIMIT, Band, LightCurves
+from fink.sky import MJD_OF_JD, calendar_date, utc_to_tai
+from fink.surveys.fields import FieldTable, read_table
+from fink.surveys.mapping import MAG_PER_RELATIVE_FLUX, Fields, Integers, MappedSurvey, Values, own_columns, snake_case
+from fink.surveys.points import merge_points, points
+
+Floats = NDArray[np.float64]
+
+PIXEL = 1.01
+"""Size of a pixel [arcsec]."""
+TEMPLATE_RADIUS = 1.5
+"""Farthest that the nearest template source may lie to be the source itself [pix]."""
+STANDARD_EXPOSURE = 30.0
+"""Length of an exposure where the packet does not say it [s]."""
+MISSING, MISSING_FORCED = -999.0, -99999.0
+SCHEMA_VERSIONS = ((4, 2), (3, 3))
+"""Versions that packets without a schema are tried against, in this order."""
+
+_PLAIN = {
+    "limit_mag": "diffmaglim",
+    "mag": "magpsf",
+    "mag_err": "sigmapsf",
+    "stellarity": "classtar",
+    "elongation": "elong",
+    "sso_separation": "ssdistnr",
+    "sso_mag": "ssmagnr",
+    "gaia_separation": "neargaia",
+    "gaia_mag": "maggaia",
+    "gaia_bright_separation": "neargaiabright",
+    "gaia_bright_mag": "maggaiabright",
+}
+"""Core columns that are a field of the candidate as it stands."""
+_NEAREST_STAR = {
+    "star_separation": ("distpsnr1",),
+    "star_score": ("sgscore1", "sgscore"),
+    "star_g": ("sgmag1", "sgmag"),
+    "star_r": ("srmag1", "srmag"),
+    "star_i": ("simag1", "simag"),
+    "star_z": ("szmag1", "szmag"),
+}
+"""Core columns of the nearest PS1 source: its field, and that of schema 1.1 and 1.3."""
+_PUBLIC = {
+    "alert_id": "candid",
+    "object_id": "objectId",
+    "schema_version": "schemavsn",
+    "sso_name": "ssnamenr",
+    "ra": "ra",
+    "dec": "dec",
+    "band": "fid",
+    "positive": "isdiffpos",
+    "detector": "rcid",
+    "exposure_time": "exptime",
+    "n_detections": "ndethist",
+    "n_visits": "ncovhist",
+}
+_SNR_OF_LIMIT = 5.0
+
+
+def _table() -> FieldTable:
+    return read_table("ztf")
+
+
+def flux_of(mag: Floats) -> Floats:
+    """Flux of an AB magnitude [nJy]."""
+    with np.errstate(over="ignore"):
+        return np.exp((AB_ZERO - mag) * (0.4 * np.log(10.0)))
+
+
+def mid_exposure(jd: Floats, exposure_time: Floats | float) -> Floats:
+    """MJD in TAI of the middle of an exposure that begins at ``jd`` (UTC) and lasts ``exposure_time`` [s]."""
+    return utc_to_tai(jd - MJD_OF_JD) + np.asarray(exposure_time) / 2.0 / 86400.0
+
+
+def template(mag: Floats, mag_err: Floats, separation: Floats, radius: float) -> tuple[Floats, Floats]:
+    """Flux and error of the template's nearest source [nJy]; NaN where it lies farther than ``radius`` or is not known."""
+    flux = flux_of(np.where(separation <= radius, mag, np.nan))
+    return flux, flux * mag_err / MAG_PER_RELATIVE_FLUX
+
+
+class ZTF(MappedSurvey):
+    """The Zwicky Transient Facility."""
+
+    name = "ztf"
+    bands = (Band("g", "ztf", 4746.48), Band("r", "ztf", 6366.38), Band("i", "ztf", 7829.03))
+    history_window = 30.0
+    stamps = ("cutoutScience.stampData", "cutoutTemplate.stampData", "cutoutDifference.stampData")
+    night_paths = frozenset({"candidate.jd"})
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:  # type: ignore[override]  # computed when first asked for
+        """The survey's own columns: ``ztf_<field>``."""
+        table = _table()
+        version = table.versions[-1]
+        return own_columns("ztf_", (*table.fields("alert", version), *table.fields("candidate", version)))
+
+    @cached_property
+    def _own_paths(self) -> dict[str, str]:
+        """Own columns by name, with the path of their field."""
+        table = _table()
+        places = [
+            (f"{place}{field.name}", field)
+            for place, record in (("", "alert"), ("candidate.", "candidate"))
+            for field in table.records[record]
+        ]
+        declared = {column.name for column in self.columns}
+        return {name: path for path, field in places if (name := "ztf_" + snake_case(field.name)) in declared and field.about}
+
+    @cached_property
+    def paths(self) -> frozenset[str]:  # type: ignore[override]  # computed when first asked for
+        """Every field that `map` asks for."""
+        candidate = (*_PLAIN.values(), *_PUBLIC.values(), *(name for names in _NEAREST_STAR.values() for name in names))
+        previous = ("jd", "fid", "candid", "isdiffpos", "magpsf", "sigmapsf", "diffmaglim", "rcid", "distnr", "magnr", "sigmagnr")
+        forced = ("jd", "fid", "rcid", "exptime", "magzpsci", "forcediffimflux", "forcediffimfluxunc", "distnr", "magnr", "sigmagnr")
+        return frozenset(
+            {"objectId", "candid", "schemavsn", *self._own_paths.values()}
+            | {f"candidate.{name}" for name in candidate}
+            | {f"prv_candidates[].{name}" for name in (*previous, *forced)}
+            | {f"fp_hists[].{name}" for name in forced}
+        )
+
+    def recognises(self, schema: bytes) -> bool:
+        """Say whether packets of this schema are ZTF's: by what the record holds, since brokers rename it.
+
+        Raises
+        ------
+        SchemaError
+            If it claims to be ZTF's alert but lacks the fields that make one.
+        """
+        parsed = parse_schema(schema)
+        fields = {item["name"]: item["type"] for item in parsed.fields()}
+        held = {item["name"] for item in _record_fields(parsed, fields.get("candidate", "null"))}
+        good = "candid" in fields and {"jd", "fid", "magpsf", "isdiffpos", "ra", "dec"} <= held
+        if parsed.fullname == "ztf.alert" and not good:
+            raise SchemaError(f"a ztf.alert schema without candid and a candidate record; it has {', '.join(fields)}")
+        return good and ("objectId" in fields or parsed.fullname == "ztf.alert")
+
+    def writer_schemas(self) -> list[bytes]:
+        """Give Avro schemas, newest first, that packets without a header may have been written with."""
+        return [_table().schema(version, "ztf") for version in SCHEMA_VERSIONS]
+
+    def public_name(self, column: str) -> str:
+        """Give the name under which ZTF's users know a column: ``i:`` and the packet's field, or ``d:`` for what Fink adds."""
+        plain = _PUBLIC | _PLAIN | {name: fields[0] for name, fields in _NEAREST_STAR.items()}
+        if column in plain:
+            return f"i:{plain[column]}"
+        own = self._own_paths.get(column)
+        return f"i:{own.rpartition('.')[2]}" if own else f"d:{column}"
+
+    def night(self, fields: Fields) -> NDArray[np.int32]:
+        """Give the UTC date at the start of the exposure."""
+        return calendar_date(fields.number("candidate.jd") - MJD_OF_JD)
+
+    def map(self, fields: Fields) -> tuple[dict[str, Values], LightCurves]:
+        """Turn the fields of packets into columns and light curves."""
+        own = _detections(fields, "candidate.", np.arange(fields.n + 1, dtype=np.int64), self.bands)
+        lightcurves = merge_points([own, *_previous(fields, self.bands), *_forced(fields, self.bands)])
+        values = self._identity(fields) | _times(fields, own, lightcurves) | _photometry(fields, own) | _surroundings(fields)
+        for name, path in self._own_paths.items():
+            values[name] = _as_it_is(fields, path, next(column for column in self.columns if column.name == name))
+        return values, lightcurves
+
+    def _identity(self, fields: Fields) -> dict[str, Values]:
+        """What the alert is and where it was seen."""
+        version = str(fields.schema.document.get("version", "unknown"))
+        band = _bands(fields, "candidate.fid")
+        names = pa.array([item.name for item in self.bands])
+        return {
+            "alert_id": fields.integer("candid"),
+            "object_id": fields.text("objectId"),
+            "sso_name": fields.text("candidate.ssnamenr", "null", ""),
+            "schema_version": pc.fill_null(fields.text("schemavsn"), version),
+            "night": Integers(night := self.night(fields).astype(np.int64), night > 0),
+            "detector": fields.integer("candidate.rcid"),
+            "ra": fields.number("candidate.ra"),
+            "dec": fields.number("candidate.dec"),
+            "band": names.take(pa.array(band, mask=band < 0)),
+            "n_detections": fields.integer("candidate.ndethist"),
+            "n_visits": fields.integer("candidate.ncovhist"),
+        }
+
+
+def _record_fields(schema: object, kind: object) -> list[dict[str, object]]:
+    """Give the fields of a record, or of the record that a union may hold."""
+    branches = kind if isinstance(kind, list) else [kind]
+    for branch in branches:
+        found = schema.resolve(branch)  # type: ignore[attr-defined]
+        if isinstance(found, dict) and "fields" in found:
+            return list(found["fields"])
+    return []
+
+
+def _as_it_is(fields: Fields, path: str, column: Column) -> Values:
+    """Give an own column: the field itself, null where it is missing."""
+    if pa.types.is_floating(column.type):
+        return fields.number(path, MISSING)
+    return fields.text(path) if pa.types.is_string(column.type) else fields.integer(path, int(MISSING))
+
+
+def _exposure_time(fields: Fields, path: str) -> Floats:
+    """Length of the exposure [s]."""
+    given = fields.number(path, MISSING)
+    return np.where(np.isfinite(given), given, STANDARD_EXPOSURE)
+
+
+def _bands(fields: Fields, path: str) -> NDArray[np.int8]:
+    """Number of the band; -1 for a filter that ZTF does not have."""
+    number = fields.integer(path).values
+    return np.where((number >= 1) & (number <= 3), number - 1, -1).astype(np.int8)
+
+
+def _signs(fields: Fields, path: str) -> Floats:
+    """1 where the source is brighter than the template, -1 where it is fainter, NaN where the packet does not say."""
+    if fields.kind(path) == "int":
+        number = fields.integer(path)
+        return np.where(number.valid, np.where(number.values > 0, 1.0, -1.0), np.nan)
+    sign = np.full(256, np.nan)
+    sign[[ord(letter) for letter in "t1"]], sign[[ord(letter) for letter in "f0"]] = 1.0, -1.0
+    return np.asarray(sign[fields.initial(path)])
+
+
+def _detections(fields: Fields, place: str, offsets: NDArray[np.int64], bands: tuple[Band, ...]) -> LightCurves:
+    """Detections among the alert's own measurement (``candidate.``) or the earlier ones (``prv_candidates[].``)."""
+    flux = flux_of(fields.number(place + "magpsf", MISSING)) * _signs(fields, place + "isdiffpos")
+    error = np.abs(flux) * fields.number(place + "sigmapsf", MISSING) / MAG_PER_RELATIVE_FLUX
+    before, before_error = _template(fields, place)
+    return points(
+        offsets,
+        bands,
+        mjd=mid_exposure(fields.number(place + "jd"), _exposure_time(fields, place + "exptime")),
+        band=_bands(fields, place + "fid"),
+        kind=DETECTION,
+        flux=flux,
+        flux_err=error,
+        total_flux=before + flux,
+        total_flux_err=np.hypot(before_error, error),
+        point_id=fields.integer(place + "candid").values,
+        detector=_detectors(fields, place + "rcid"),
+    )
+
+
+def _template(fields: Fields, place: str) -> tuple[Floats, Floats]:
+    """Flux and error of the template where the alert lies [nJy]."""
+    mag, error, separation = (fields.number(place + name, MISSING) for name in ("magnr", "sigmagnr", "distnr"))
+    return template(mag, error, separation, TEMPLATE_RADIUS)
+
+
+def _detectors(fields: Fields, path: str) -> NDArray[np.int16]:
+    """Read-out channel; -1 where unknown."""
+    channel = fields.integer(path)
+    return np.where(channel.valid, channel.values, -1).astype(np.int16)
+
+
+def _previous(fields: Fields, bands: tuple[Band, ...]) -> list[LightCurves]:
+    """Earlier epochs: detections, and limits where nothing was detected."""
+    place, offsets = "prv_candidates[].", fields.offsets("prv_candidates")
+    detections = _detections(fields, place, offsets, bands)
+    limiting = flux_of(fields.number(place + "diffmaglim", MISSING)) / _SNR_OF_LIMIT
+    limiting[fields.integer(place + "candid").valid] = np.nan
+    unmeasured = np.full(len(limiting), np.nan)
+    limits = points(
+        offsets,
+        bands,
+        mjd=detections.mjd,
+        band=detections.band,
+        kind=LIMIT,
+        flux=unmeasured,
+        flux_err=limiting,
+        detector=detections.detector,
+    )
+    return [detections, limits]
+
+
+def _forced(fields: Fields, bands: tuple[Band, ...]) -> list[LightCurves]:
+    """Forced photometry, which schema 4 keeps in an array of its own and 3.5 among the earlier epochs."""
+    return [_forced_in(fields, array, bands) for array in ("fp_hists", "prv_candidates") if fields.kind(f"{array}[].forcediffimflux")]
+
+
+def _forced_in(fields: Fields, array: str, bands: tuple[Band, ...]) -> LightCurves:
+    """Forced photometry of one array: data numbers and their zero point to nJy; distances are in arcsec here."""
+    place = array + "[]."
+    unit = flux_of(fields.number(place + "magzpsci", MISSING_FORCED))
+    flux = fields.number(place + "forcediffimflux", MISSING_FORCED) * unit
+    error = fields.number(place + "forcediffimfluxunc", MISSING_FORCED) * unit
+    mag, mag_err, separation = (fields.number(place + name, MISSING_FORCED) for name in ("magnr", "sigmagnr", "distnr"))
+    before, before_error = template(mag, mag_err, separation, TEMPLATE_RADIUS * PIXEL)
+    return points(
+        fields.offsets(array),
+        bands,
+        mjd=mid_exposure(fields.number(place + "jd"), _exposure_time(fields, place + "exptime")),
+        band=_bands(fields, place + "fid"),
+        kind=FORCED,
+        flux=flux,
+        flux_err=error,
+        total_flux=before + flux,
+        total_flux_err=np.hypot(before_error, error),
+        detector=_detectors(fields, place + "rcid"),
+    )
+
+
+def _times(fields: Fields, own: LightCurves, lightcurves: LightCurves) -> dict[str, Values]:
+    """When the alert was seen, and when first."""
+    exposure_time = _exposure_time(fields, "candidate.exptime")
+    start = fields.number("candidate.jd") - MJD_OF_JD
+    first = mid_exposure(fields.number("candidate.jdstarthist", MISSING), exposure_time)
+    detected = lightcurves.select(lightcurves.kind == DETECTION)
+    found = np.diff(detected.offsets) > 0
+    earliest = np.where(found, np.append(detected.mjd, np.nan)[np.where(found, detected.offsets[:-1], -1)], np.nan)
+    seconds = np.round(np.nan_to_num(start) * 86400.0).astype(np.int64)
+    return {
+        "mjd": own.mjd,
+        "visit": Integers(seconds, np.isfinite(start)),
+        "exposure_time": exposure_time,
+        "first_mjd": np.where(np.isfinite(first), first, earliest),
+    }
+
+
+def _photometry(fields: Fields, own: LightCurves) -> dict[str, Values]:
+    """How bright the source is, and how much it looks like one."""
+    sign = _signs(fields, "candidate.isdiffpos")
+    score, older_score = fields.number("candidate.drb", MISSING), fields.number("candidate.rb", MISSING)
+    bad_pixels = fields.integer("candidate.nbad", int(MISSING))
+    before, before_error = _template(fields, "candidate.")
+    return {name: fields.number(f"candidate.{path}", MISSING) for name, path in _PLAIN.items()} | {
+        "flux": own.flux,
+        "flux_err": own.flux_err,
+        "positive": Integers((sign > 0).astype(np.int64), np.isfinite(sign)),
+        "total_flux": own.total_flux,
+        "total_flux_err": own.total_flux_err,
+        "template_flux": before,
+        "template_flux_err": before_error,
+        "real_score": np.where(np.isfinite(score), score, older_score),
+        "flagged": Integers((bad_pixels.values > 0).astype(np.int64), bad_pixels.valid),
+        "seeing": fields.number("candidate.fwhm", MISSING) * PIXEL,
+        "reference_separation": fields.number("candidate.distnr", MISSING) * PIXEL,
+    }
+
+
+def _surroundings(fields: Fields) -> dict[str, Values]:
+    """The nearest PS1 source."""
+    found: dict[str, Values] = {}
+    for name, paths in _NEAREST_STAR.items():
+        path = next((p for p in paths if fields.kind(f"candidate.{p}")), paths[0])
+        found[name] = fields.number(f"candidate.{path}", MISSING)
+    return found
+
+
+survey = ZTF()
