@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bz2
 import hashlib
+import io
 import lzma
 import os
 import zlib
@@ -490,3 +491,17 @@ def write_container(
             ContainerWriter(file, schema_text, codec).append(buffer, starts, ends, block_bytes)
     else:
         ContainerWriter(target, schema_text, codec).append(buffer, starts, ends, block_bytes)
+
+
+def warm_up() -> None:
+    """Compile the kernels, or load them from the disk cache; later calls then start at once."""
+    empty = padded(MAGIC)
+    scan(empty, np.zeros(1, np.int64), np.zeros(1, np.int64))
+    kernel.gather_bytes(empty.ctypes.data, np.zeros(1, np.int64), np.zeros(2, np.int64), np.zeros(1, np.uint8))
+
+
+def container_of(schema_text: bytes, body: bytes) -> bytes:
+    """Make a container file of one record that is already encoded, readable or not: its bytes with the schema they were written in."""
+    file = io.BytesIO()
+    ContainerWriter(file, schema_text).append(np.frombuffer(body, np.uint8), np.zeros(1, np.int64), np.array([len(body)]))
+    return file.getvalue()

@@ -98,6 +98,12 @@ class FilesSource:
         """Items still to come."""
         return len(self._items) - self._at
 
+    @property
+    def surveys(self) -> tuple[str, ...]:
+        """Names of the surveys whose alerts are still to come."""
+        present = np.unique(self._items["survey"][self._at :])
+        return tuple(self._inventory.surveys[i] for i in present if i >= 0)
+
     def _choose(self, arguments: Sequence[Path], progress: Mapping[bytes, bytes], *, again: bool) -> list[_File]:
         chosen: dict[Path, _File] = {}
         for number, argument in enumerate(arguments):

@@ -1,0 +1,116 @@
+"""The command-line application: its name space, the options that every command takes, and how errors end it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from fink.cli.output import Format, stderr
+from fink.config import Settings, load_settings
+from fink.errors import ConfigError, FinkError, did_you_mean
+
+
+class ForgivingGroup(TyperGroup):
+    """A group of commands that offers the nearest name when one is mistyped."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command by its name."""
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and self.get_command(ctx, name) is None:
+            known = self.list_commands(ctx)
+            raise click.UsageError(f"there is no command {name}{did_you_mean(name, known)}; there are {', '.join(known)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def group(about: str) -> typer.Typer:
+    """Make a group of commands."""
+    return typer.Typer(cls=ForgivingGroup, help=about, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+
+
+app = group("**Fink**, an astronomical alert broker: every alert in, the interesting few out, nothing lost.")
+archive_app = group("Look after the archive.")
+config_app = group("Look at the settings and check them.")
+filter_app = group("Filters: the conditions that define substreams.")
+module_app = group("Science modules: what is measured on each alert.")
+quarantine_app = group("Items that could not be read: list, show, export or replay them.")
+for name, part in {
+    "archive": archive_app,
+    "config": config_app,
+    "filter": filter_app,
+    "module": module_app,
+    "quarantine": quarantine_app,
+}.items():
+    app.add_typer(part, name=name)
+
+ArchiveOption = Annotated[
+    Path | None, typer.Option("--archive", metavar="DIR", help="Folder of the archive [default: fink-archive, or FINK_ARCHIVE]")
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings file [default: fink.toml where there is one]")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting by its dotted name, as run.workers=2; may be repeated")
+]
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to print")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file: .csv, .json, .parquet, .vot")
+]
+
+
+def settings_from(archive: Path | None, config: Path | None, assignments: list[str] | None = None, **overrides: Any) -> Settings:
+    """Read the settings that a command runs with; what the command line says wins."""
+    said: dict[str, Any] = {name.replace("__", "."): value for name, value in overrides.items() if value is not None}
+    for assignment in assignments or []:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {assignment} has no value; write NAME=VALUE, as run.workers=2")
+        said[name] = value
+    if archive is not None:
+        said["archive"] = archive
+    return load_settings(config, said)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; the exit status is 0 done, 1 failed, 2 misused."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line and give its exit status."""
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(arguments, prog_name="fink", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except ConfigError as error:
+        stderr.print(f"[bold red]fink:[/] {_plain(error)}")
+        return 2
+    except FinkError as error:
+        stderr.print(f"[bold red]fink:[/] {_plain(error)}")
+        return 1
+    except (KeyboardInterrupt, click.Abort):
+        stderr.print("fink: stopped")
+        return 130
+    except BrokenPipeError:
+        # whoever read our output has seen enough
+        sys.stderr.close()
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def _plain(error: Exception) -> str:
+    return str(error).replace("[", r"\[")
+
+
+def rows_of(records: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Give named records as rows with their name."""
+    return [{"name": name, **record} for name, record in records.items()]

@@ -1,0 +1,168 @@
+"""Commands that ask the archive: ledger, SQL, objects, cones, substreams, nights."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pyarrow as pa
+import typer
+
+from fink import factory, filters
+from fink.cli.application import ArchiveOption, ConfigOption, FormatOption, OutputOption, app, settings_from
+from fink.cli.output import Format, print_json, show_record, show_rows, show_table, stdout
+from fink.cli.plans import vocabulary
+from fink.errors import NotFoundError, did_you_mean
+
+SurveyOption = Annotated[str | None, typer.Option(help="Only this survey")]
+
+
+@app.command()
+def ledger(archive: ArchiveOption = None, config: ConfigOption = None, format: FormatOption = Format.table) -> None:
+    """Account for every item received: archived, quarantined or duplicate, per source, module and substream.
+
+    Example: `fink ledger --format json`
+    """
+    with factory.read_archive(settings_from(archive, config)) as reader:
+        account = reader.ledger()
+    if format is not Format.table:
+        print_json(account)
+        return
+    totals = {name: account[name] for name in ("received", "archived", "quarantined", "duplicate", "late", "balanced")}
+    show_record(totals, format, "Ledger")
+    stdout.print()
+    show_rows(account["sources"], format, "Sources")
+    stdout.print()
+    show_rows([{"module": name, **counts} for name, counts in account["modules"].items()], format, "Modules")
+    stdout.print()
+    show_rows([{"substream": name, "selected": count} for name, count in account["substreams"].items()], format, "Substreams")
+    if not account["balanced"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT over the tables alerts and points")],
+    archive: ArchiveOption = None,
+    config: ConfigOption = None,
+    format: FormatOption = Format.table,
+    output: OutputOption = None,
+) -> None:
+    """Ask the archive in SQL (DuckDB); the tables are `alerts` and `points`, `DESCRIBE alerts` lists the columns.
+
+    Example: `fink query "SELECT band, count(*), median(mag) FROM alerts GROUP BY band"`
+    """
+    with factory.read_archive(settings_from(archive, config)) as reader:
+        show_table(reader.sql(sql), format, output, vocabulary())
+
+
+@app.command("object")
+def show_object(
+    object_id: Annotated[str, typer.Argument(metavar="ID", help="The survey's name of the object, or a solar-system designation")],
+    points: Annotated[
+        bool, typer.Option("--points", help="Give the whole light curve, with forced photometry and limits, not the alerts")
+    ] = False,
+    survey: SurveyOption = None,
+    archive: ArchiveOption = None,
+    config: ConfigOption = None,
+    format: FormatOption = Format.table,
+    output: OutputOption = None,
+) -> None:
+    """Show the alerts of an object, or its whole light curve across packets.
+
+    Example: `fink object ZTF18abcdefg --points -o lightcurve.csv`
+    """
+    with factory.read_archive(settings_from(archive, config)) as reader:
+        table = reader.light_curve(object_id, survey) if points else reader.object_alerts(object_id, survey)
+        if table.num_rows == 0 and not points:
+            table = reader.solar_system(object_id)
+    if table.num_rows == 0:
+        raise NotFoundError(f"the archive has no object {object_id}; find ids with fink cone, or fink query")
+    show_table(_fit_for(format, output, table), format, output, vocabulary())
+
+
+@app.command()
+def cone(
+    ra: Annotated[float, typer.Argument(help="Right ascension [deg], ICRS")],
+    dec: Annotated[float, typer.Argument(help="Declination [deg], ICRS")],
+    radius: Annotated[float, typer.Argument(help="Radius [arcsec]")],
+    survey: SurveyOption = None,
+    start: Annotated[float | None, typer.Option(help="Only alerts from this MJD on")] = None,
+    stop: Annotated[float | None, typer.Option(help="Only alerts up to this MJD")] = None,
+    archive: ArchiveOption = None,
+    config: ConfigOption = None,
+    format: FormatOption = Format.table,
+    output: OutputOption = None,
+) -> None:
+    """Find the alerts around a position, nearest first.
+
+    Example: `fink cone 150.1 2.2 60` (for a negative declination: `fink cone -- 150.1 -2.2 60`)
+    """
+    with factory.read_archive(settings_from(archive, config)) as reader:
+        table = reader.cone(ra, dec, radius, survey=survey, start=start, stop=stop)
+    show_table(_fit_for(format, output, table), format, output, vocabulary())
+
+
+@app.command()
+def substream(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    start: Annotated[float | None, typer.Option(help="Only alerts from this MJD on")] = None,
+    stop: Annotated[float | None, typer.Option(help="Only alerts up to this MJD")] = None,
+    limit: Annotated[int, typer.Option(help="Alerts at most, newest first")] = 100,
+    archive: ArchiveOption = None,
+    config: ConfigOption = None,
+    format: FormatOption = Format.table,
+    output: OutputOption = None,
+) -> None:
+    """Show the alerts that a substream took, newest first.
+
+    Example: `fink substream fast_risers --limit 10`
+    """
+    with factory.read_archive(settings_from(archive, config)) as reader:
+        known = {*filters.registry(), *reader.ledger()["substreams"]}
+        if name not in known:
+            raise NotFoundError(f"there is no substream {name}{did_you_mean(name, known)}")
+        table = reader.substream(name, start=start, stop=stop, limit=limit)
+    show_table(_fit_for(format, output, table), format, output, vocabulary())
+
+
+@app.command()
+def night(
+    date: Annotated[int, typer.Argument(metavar="YYYYMMDD")],
+    survey: SurveyOption = None,
+    archive: ArchiveOption = None,
+    config: ConfigOption = None,
+    format: FormatOption = Format.table,
+    output: OutputOption = None,
+) -> None:
+    """Give every alert of a night, with every column.
+
+    Example: `fink night 20181129 -o night.parquet`
+    """
+    with factory.read_archive(settings_from(archive, config)) as reader:
+        table = reader.night(date, survey)
+    show_table(_fit_for(format, output, table), format, output, vocabulary())
+
+
+_CARD = (
+    "survey",
+    "object_id",
+    "sso_name",
+    "alert_id",
+    "mjd",
+    "ra",
+    "dec",
+    "band",
+    "mag",
+    "mag_err",
+    "positive",
+    "real_score",
+    "separation",
+)
+
+
+def _fit_for(format: Format, output: object, table: pa.Table) -> pa.Table:
+    """Keep for a person the columns that fit on a screen; programs and files get all."""
+    if format is not Format.table or output is not None:
+        return table
+    chosen = [name for name in _CARD if name in table.column_names]
+    return table.select(chosen) if len(chosen) > 3 else table

@@ -1,0 +1,200 @@
+"""Commands about modules, filters and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from fink import columns, factory, filters, science, surveys
+from fink.cli.application import ArchiveOption, ConfigOption, FormatOption, SetOption, config_app, filter_app, module_app, settings_from
+from fink.cli.output import Format, print_json, show_record, show_rows, stdout
+from fink.columns import Column
+from fink.conditions import Condition, parse_condition
+from fink.config import setting_names
+from fink.errors import NotFoundError, did_you_mean
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
+ConditionArgument = Annotated[
+    str, typer.Argument(metavar="CONDITION", help='A condition, as "mag < 18 AND rising", or the name of a filter')
+]
+
+
+@module_app.command("list")
+def list_modules(format: FormatOption = Format.table) -> None:
+    """List the science modules: what each measures and gives.
+
+    Example: `fink module list`
+    """
+    rows = [
+        {"name": m.name, "version": m.version, "measures": m.about, "gives": [c.name for c in m.outputs]}
+        for m in science.registry().values()
+    ]
+    show_rows(rows, format)
+
+
+@module_app.command("show")
+def show_module(name: NameArgument, format: FormatOption = Format.table) -> None:
+    """Show one science module: inputs, outputs with units, condition, reference.
+
+    Example: `fink module show magnitude_rate`
+    """
+    module = _known(name, science.registry(), "science module")
+    record: dict[str, Any] = {"name": module.name, "version": module.version, "about": module.description}
+    record |= {"inputs": list(module.inputs), "where": module.where or None, "reference": module.reference or None}
+    outputs = [_declaration(column) for column in module.outputs]
+    if format is not Format.table:
+        print_json(record | {"outputs": outputs})
+        return
+    show_record(record, format)
+    stdout.print()
+    show_rows(outputs, format)
+
+
+@filter_app.command("list")
+def list_filters(format: FormatOption = Format.table) -> None:
+    """List the built-in substreams.
+
+    Example: `fink filter list`
+    """
+    show_rows(
+        [{"name": s.name, "holds": s.about, "where": s.where, "surveys": list(s.surveys) or None} for s in filters.registry().values()],
+        format,
+    )
+
+
+@filter_app.command("show")
+def show_filter(name: NameArgument, format: FormatOption = Format.table) -> None:
+    """Show one substream: its condition, with named cuts written out, and the columns that it reads.
+
+    Example: `fink filter show fast_risers`
+    """
+    declared = _known(name, filters.registry(), "substream")
+    condition = _condition(declared.where)
+    record = {"name": name, "holds": declared.about, "about": declared.description, "where": declared.where}
+    record |= {"written out": condition.canonical(), "columns": sorted(condition.columns), "per night": declared.per_night}
+    record["surveys"] = list(declared.surveys) or "all"
+    show_record(record, format)
+
+
+@filter_app.command("check")
+def check_filter(condition: ConditionArgument, format: FormatOption = Format.table) -> None:
+    """Check a condition without running it: every name, every type.
+
+    Example: `fink filter check "real AND mag < 19 AND NOT is_known_sso"`
+    """
+    checked = _condition(condition)
+    show_record({"condition": condition, "valid": True, "written out": checked.canonical(), "columns": sorted(checked.columns)}, format)
+
+
+@filter_app.command("test")
+def try_filter(
+    condition: ConditionArgument,
+    night: Annotated[int | None, typer.Option(help="Only this night, as YYYYMMDD")] = None,
+    survey: Annotated[str | None, typer.Option(help="Only this survey")] = None,
+    archive: ArchiveOption = None,
+    config: ConfigOption = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Say what a condition would have selected from the archive: how many a night, and the newest of them.
+
+    Example: `fink filter test "fast_riser AND mag < 18"`
+    """
+    checked = _condition(condition)
+    where = _restricted(checked.to_sql(), night, survey)
+    with factory.read_archive(settings_from(archive, config)) as reader:
+        per_night = reader.sql(
+            f"SELECT survey, night, count(*) AS selected FROM alerts WHERE {where} GROUP BY ALL ORDER BY ALL"
+        ).to_pylist()
+        newest = reader.sql(
+            f"SELECT survey, object_id, alert_id, mjd, band, mag FROM alerts WHERE {where} ORDER BY mjd DESC LIMIT 10"
+        ).to_pylist()
+    if format is not Format.table:
+        print_json({"condition": condition, "selected": sum(row["selected"] for row in per_night), "nights": per_night, "newest": newest})
+        return
+    show_rows(per_night, format, "Selected per night")
+    show_rows(newest, format, "Newest")
+
+
+def _restricted(where: str, night: int | None, survey: str | None) -> str:
+    if survey is not None and survey not in surveys.registry():
+        raise NotFoundError(f"there is no survey {survey}{did_you_mean(survey, surveys.registry())}")
+    parts = [f"({where})", f"night = {night}" if night else "", f"survey = '{survey}'" if survey else ""]
+    return " AND ".join(part for part in parts if part)
+
+
+@filter_app.command("yield")
+def yield_of_filters(archive: ArchiveOption = None, config: ConfigOption = None, format: FormatOption = Format.table) -> None:
+    """Say how many alerts each substream took in each night, beside the number that it expects.
+
+    Example: `fink filter yield`
+    """
+    with factory.read_archive(settings_from(archive, config)) as reader:
+        nights = reader.statistics()
+    expected = {name: s.per_night for name, s in filters.registry().items()}
+    show_rows(yields(nights, expected), format, columns=["substream", "survey", "night", "alerts", "selected", "expected", "remark"])
+
+
+def yields(nights: Mapping[str, Any], expected: Mapping[str, tuple[int, int] | None]) -> list[dict[str, Any]]:
+    """Compare what substreams took in each night with what they expect."""
+    rows = []
+    for night in nights["nights"]:
+        for name, selected in sorted(night["substreams"].items()):
+            low, high = expected.get(name) or (0, np.iinfo(np.int64).max)
+            remark = "fewer than expected" if selected < low else "more than expected" if selected > high else ""
+            row = {"substream": name, "survey": night["survey"], "night": night["night"], "alerts": night["archived"]}
+            rows.append(row | {"selected": selected, "expected": expected.get(name), "remark": remark})
+    return rows
+
+
+@config_app.command("show")
+def show_config(
+    archive: ArchiveOption = None, config: ConfigOption = None, set: SetOption = None, format: FormatOption = Format.table
+) -> None:
+    """Show every setting with the value that a run would use.
+
+    Example: `fink config show --set run.workers=4`
+    """
+    settings = settings_from(archive, config, set)
+    tree = settings.model_dump(mode="json")
+    values = {name: tree[name] if "." not in name else tree[name.partition(".")[0]][name.partition(".")[2]] for name in setting_names()}
+    show_record(values, format)
+
+
+@config_app.command("check")
+def check_config(
+    archive: ArchiveOption = None, config: ConfigOption = None, set: SetOption = None, format: FormatOption = Format.table
+) -> None:
+    """Check the settings, the modules and the filters as a run would at its start.
+
+    Example: `fink config check --config fink.toml`
+    """
+    settings = settings_from(archive, config, set)
+    plan = factory.build_plan(settings)
+    show_record({"valid": True, "modules": [s.module.name for s in plan.steps], "substreams": sorted(plan.substreams)}, format)
+
+
+def _condition(text: str) -> Condition:
+    """Parse a condition, or take that of a named filter."""
+    declared = filters.registry().get(text)
+    cuts = {name: cut.where for name, cut in filters.cuts().items()}
+    types = {name: column.type for name, column in vocabulary().items()}
+    return parse_condition(declared.where if declared else text, types, cuts)
+
+
+def vocabulary() -> dict[str, Column]:
+    """Give every column of core, surveys and modules."""
+    of_surveys = (survey.columns for survey in surveys.registry().values())
+    return columns.merge_columns(columns.CORE, *of_surveys, *(module.outputs for module in science.registry().values()))
+
+
+def _declaration(column: Column) -> dict[str, Any]:
+    return {"column": column.name, "type": str(column.type), "unit": column.unit, "ucd": column.ucd, "meaning": column.about}
+
+
+def _known(name: str, known: Mapping[str, Any], what: str) -> Any:
+    if name not in known:
+        raise NotFoundError(f"there is no {what} {name}{did_you_mean(name, known)}")
+    return known[name]

@@ -1,0 +1,175 @@
+"""Commands that work through alerts: run, decode, enrich."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from fink import factory, surveys
+from fink.cli.application import ArchiveOption, ConfigOption, FormatOption, SetOption, app, settings_from
+from fink.cli.output import Format, print_json, show_record, show_rows, stderr, stdout
+from fink.commits import Commit
+from fink.config import Settings
+from fink.engines.embedded import RunSummary
+from fink.engines.plan import Plan
+from fink.services.enrichment import Unreadable, write_tables
+
+SourcesArgument = Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Packets, containers, folders, a night's tarballs")]
+
+
+@app.command()
+def run(
+    sources: SourcesArgument,
+    again: Annotated[
+        bool, typer.Option("--again", help="Read files once more that were read to their end (their alerts are duplicates)")
+    ] = False,
+    substreams: Annotated[
+        Path | None, typer.Option("--substreams", metavar="DIR", help="Write each substream into a file of this folder")
+    ] = None,
+    form: Annotated[str | None, typer.Option("--form", help="Form of the substream files: jsonl or avro")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that compute; 0 computes in this one")] = None,
+    keep: Annotated[str | None, typer.Option(help="Packets and stamps to keep: all, selected, none, last:50GB")] = None,
+    archive: ArchiveOption = None,
+    config: ConfigOption = None,
+    set: SetOption = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Run alerts into the archive and the substreams; goes on where an earlier run stopped.
+
+    Examples: `fink run ztf_public_20181129.tar.gz`, `fink run packets/ --substreams out/ --form avro`
+    """
+    chosen = {"files__folder": substreams, "files__format": form, "run__workers": workers, "retention__packets": keep}
+    settings = settings_from(archive, config, set, **chosen)
+    with factory.open_archive(settings) as writer:
+        source = factory.files_source(sources, settings, writer, again=again)
+        if source.skipped:
+            stderr.print(f"{len(source.skipped)} files were read before and are skipped (--again reads them)")
+        with progress(source.total) as on_commit:
+            summary = factory.run(source, writer, settings, on_commit)
+        ledger = writer.ledger()
+    report(summary, ledger["balanced"], format)
+
+
+@contextmanager
+def progress(total: int | None) -> Iterator[Any]:
+    """Show how far a run is, with its rate and counts, where there is a terminal."""
+    shown = Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[counts]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=stderr,
+        disable=not stderr.is_terminal,
+    )
+    began = time.monotonic()
+    with shown:
+        task = shown.add_task("alerts", total=total, rate="", counts="")
+
+        def on_commit(commit: Commit, summary: RunSummary) -> None:
+            counts = summary.counts
+            rate = counts.received / max(time.monotonic() - began, 1e-9)
+            selected = sum(summary.selected.values())
+            text = f"night {commit.night or '?'}  selected {selected}  quarantined {counts.quarantined}  duplicate {counts.duplicate}"
+            shown.update(task, completed=counts.received, rate=f"{rate:,.0f}/s", counts=text)
+
+        yield on_commit
+
+
+def report(summary: RunSummary, balanced: bool, format: Format) -> None:
+    """Print what a run did."""
+    document = summary_document(summary, balanced)
+    if format is not Format.table:
+        print_json(document)
+        return
+    counts = {name: document[name] for name in ("received", "archived", "quarantined", "duplicate", "late", "balanced", "rate")}
+    show_record(counts, format, "Stopped before the end" if summary.stopped else "Done")
+    stdout.print()
+    show_rows(document["modules"], format, "Modules")
+    stdout.print()
+    show_rows([{"substream": name, "selected": count} for name, count in document["substreams"].items()], format, "Substreams")
+
+
+def summary_document(summary: RunSummary, balanced: bool) -> dict[str, Any]:
+    """Give what a run did as one document."""
+    counts = summary.counts
+    archived = max(counts.archived + counts.duplicate, 1)
+    modules = [
+        {"module": name, "run": c.run, "null": c.null, "failed": c.failed, "us_per_alert": round(c.seconds * 1e6 / archived, 2)}
+        for name, c in summary.modules.items()
+    ]
+    return {
+        "received": counts.received,
+        "archived": counts.archived,
+        "quarantined": counts.quarantined,
+        "duplicate": counts.duplicate,
+        "late": counts.late,
+        "balanced": balanced,
+        "commits": summary.commits,
+        "seconds": round(summary.seconds, 3),
+        "rate": round(counts.received / max(summary.seconds, 1e-9)),
+        "stopped": summary.stopped,
+        "modules": sorted(modules, key=lambda m: -float(str(m["us_per_alert"]))),
+        "substreams": dict(sorted(summary.selected.items())),
+    }
+
+
+@app.command()
+def decode(
+    sources: SourcesArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Parquet file to write")],
+    config: ConfigOption = None,
+    set: SetOption = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Decode packets to the alert columns and light curves, in Parquet; no science, no archive.
+
+    Example: `fink decode ztf_public_20181129.tar.gz -o night.parquet`
+    """
+    settings = settings_from(None, config, set)
+    _tables(sources, settings, None, output, format)
+
+
+@app.command()
+def enrich(
+    sources: SourcesArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Parquet file to write")],
+    modules: Annotated[str | None, typer.Option(help="Science modules to run, as a,b; all without it")] = None,
+    config: ConfigOption = None,
+    set: SetOption = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Run the science modules on packets and write every column in Parquet; no archive needed.
+
+    Example: `fink enrich packets/ -o enriched.parquet --modules magnitude_rate,good_quality`
+    """
+    chosen = tuple(name.strip() for name in modules.split(",")) if modules else None
+    settings = settings_from(None, config, set, run__modules=chosen)
+    _tables(sources, settings, factory.build_plan(settings), output, format)
+
+
+def _tables(sources: list[Path], settings: Settings, plan: Plan | None, output: Path, format: Format) -> None:
+    source = factory.files_source(sources, settings)
+    present = [surveys.registry()[name] for name in source.surveys]
+    unreadable: list[Unreadable] = []
+    began = time.monotonic()
+    written = write_tables(source, present, plan, settings.batch, output, unreadable.append)
+    record = {"alerts": written, "unreadable": len(unreadable), "surveys": [survey.name for survey in present]}
+    record |= {"seconds": round(time.monotonic() - began, 3), "file": str(output)}
+    if format is not Format.table:
+        items = [{"source": u.source, "position": u.position, "reason": u.reason} for u in unreadable]
+        print_json(record | {"unreadable_items": items})
+        return
+    show_record(record, format)
+    for item in unreadable[:20]:
+        stderr.print(f"unreadable: {item.source}, {item.position}: {item.reason}")
+    if len(unreadable) > 20:
+        stderr.print(f"… {len(unreadable) - 20} more; --format json lists all")

@@ -1,0 +1,109 @@
+"""The composition root: the only place where settings become archives, sources, plans, engines and followers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fink import surveys
+from fink.codecs.writers import SchemaStore
+from fink.commits import Commit
+from fink.config import Settings
+from fink.errors import SchemaError
+from fink.streams.files import POSITIONS, FilesSource
+from fink.streams.inventory import SchemaOfId
+
+if TYPE_CHECKING:
+    from fink.archive.embedded import EmbeddedArchive
+    from fink.engines.embedded import RunSummary
+    from fink.engines.plan import Plan
+    from fink.streams import Follower, Source
+
+
+def schema_of_id(settings: Settings) -> SchemaOfId:
+    """Make what finds the schema of a packet that names only its number."""
+    return SchemaStore(_built_in_schema, settings.surveys.schemas, settings.surveys.registry, settings.archive / "schemas").find
+
+
+def _built_in_schema(number: int) -> bytes | None:
+    """Ask each survey's own field tables; the first refusal counts where no survey knows the number."""
+    refusal: SchemaError | None = None
+    for survey in surveys.registry().values():
+        try:
+            schema = survey.schema_of_number(number)
+        except SchemaError as error:
+            refusal = refusal or error
+            continue
+        if schema is not None:
+            return schema
+    if refusal is not None:
+        raise refusal
+    return None
+
+
+def open_archive(settings: Settings) -> EmbeddedArchive:
+    """Open the archive for writing, and make it where there is none.
+
+    Raises
+    ------
+    ArchiveError
+        If another run holds it.
+    """
+    from fink.archive.embedded import EmbeddedArchive
+
+    if (settings.archive / "archive.json").exists():
+        return EmbeddedArchive.open(settings.archive, settings.retention)
+    return EmbeddedArchive.create(settings.archive, settings.retention)
+
+
+def read_archive(settings: Settings) -> EmbeddedArchive:
+    """Open the archive for reading, beside a run that may be writing it.
+
+    Raises
+    ------
+    ArchiveError
+        If there is none.
+    """
+    from fink.archive.embedded import EmbeddedArchive
+
+    return EmbeddedArchive.reader(settings.archive)
+
+
+def build_plan(settings: Settings) -> Plan:
+    """Build the plan of the modules and substreams that the settings name, or of all."""
+    from fink.engines import plan
+
+    return plan.build_plan(settings.run.modules, settings.run.substreams)
+
+
+def files_source(
+    arguments: Sequence[Path], settings: Settings, archive: EmbeddedArchive | None = None, *, again: bool = False
+) -> FilesSource:
+    """Make a source of files and folders that goes on where earlier runs stopped."""
+    progress = archive.position(POSITIONS) if archive is not None else {}
+    return FilesSource(arguments, surveys.registry(), schema_of_id(settings), progress, again=again)
+
+
+def followers(archive: EmbeddedArchive, settings: Settings) -> list[Follower]:
+    """Make the followers that the settings ask for."""
+    from fink.streams.substream_files import SubstreamFiles
+
+    if settings.files.folder is None:
+        return []
+    return [SubstreamFiles(archive, settings.files.folder, settings.files.format)]
+
+
+def run(
+    source: Source,
+    archive: EmbeddedArchive,
+    settings: Settings,
+    on_commit: Callable[[Commit, RunSummary], None] = lambda commit, summary: None,
+) -> RunSummary:
+    """Run a source through the plan into the archive and on to the followers."""
+    from fink.engines.embedded import EmbeddedEngine
+    from fink.engines.workers import PlanRequest
+
+    request = PlanRequest(settings.run.modules, settings.run.substreams, settings.archive)
+    engine = EmbeddedEngine(archive, request.build(), request, settings.run, settings.batch, followers(archive, settings), on_commit)
+    return engine.run(source)
