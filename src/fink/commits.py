@@ -30,7 +30,7 @@ class Quarantined:
     reason
         Why it cannot be archived.
     body
-        Its bytes.
+        Its bytes; those of a record in a container with the container's header, so that they can be read again.
     survey, night
         As far as known: empty and `UNKNOWN_NIGHT` where not.
     """
@@ -106,6 +106,8 @@ class Outcome:
         What each module did.
     plan_id
         Identity of the plan (see `PlanRecord`) that made the columns.
+    released
+        Identities of quarantined items that can be read now: they leave the quarantine, and what they hold is in ``alerts``.
     """
 
     survey: str
@@ -120,6 +122,7 @@ class Outcome:
     progress: Mapping[bytes, bytes] = field(default_factory=dict)
     modules: Mapping[str, ModuleCounts] = field(default_factory=dict)
     plan_id: str = ""
+    released: tuple[str, ...] = ()
 
     @property
     def received(self) -> int:

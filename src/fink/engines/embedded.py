@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from fink import surveys
 from fink.archive.embedded import EmbeddedArchive
+from fink.codecs.containers import container_of
 from fink.commits import Commit, Counts, ModuleCounts, Outcome, Quarantined
 from fink.config import BatchSettings, RunSettings
 from fink.engines.compute import Computed
@@ -262,7 +263,8 @@ def outcome_of(batch: SourceBatch, computed: Computed | None, plan: Plan, plan_i
 
 def _quarantine(batch: SourceBatch, packets: Packets, refusal: Refusal) -> Quarantined:
     source, position = batch.places(refusal.row)
-    return Quarantined(source, position, refusal.reason, packets.body(refusal.row), batch.survey, batch.night)
+    body = container_of(packets.schemas[packets.schema[refusal.row]], packets.body(refusal.row))
+    return Quarantined(source, position, refusal.reason, body, batch.survey, batch.night)
 
 
 def _only_quarantine(batch: SourceBatch, plan_id: str) -> Outcome:

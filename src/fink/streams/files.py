@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fink.codecs.containers import read_containers
+from fink.codecs.containers import container_of, read_containers
 from fink.commits import UNKNOWN_NIGHT, Quarantined
 from fink.config import BatchSettings
 from fink.errors import SourceError
@@ -183,6 +183,8 @@ class FilesSource:
         payload = self._payload(int(item["unit"]))
         start, end = int(item["start"]), int(item["end"])
         body = payload[start : min(end, start + MOST_QUARANTINED)].tobytes()
+        if item["writer"] != NO_SCHEMA:
+            body = container_of(self._inventory.schemas[item["writer"]], body)
         reason = self._inventory.reasons[item["reason"]]
         return Quarantined(str(unit.path), _place_in(unit.member, start), reason, body, "", UNKNOWN_NIGHT)
 

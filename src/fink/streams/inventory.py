@@ -27,8 +27,22 @@ PLAIN, UNPACKED, BLOCKS = 0, 1, 2
 """How a unit's records are reached: in its bytes, in its bytes when unpacked, in its container blocks when unpacked."""
 
 NO_SCHEMA = -1
-ITEM = np.dtype([("unit", "i4"), ("start", "i8"), ("end", "i8"), ("schema", "i4"), ("survey", "i1"), ("night", "i4"), ("reason", "i4")])
-"""One record, or (with `NO_SCHEMA`) one item that cannot be read; ``start`` and ``end`` count within its unit."""
+ITEM = np.dtype(
+    [
+        ("unit", "i4"),
+        ("start", "i8"),
+        ("end", "i8"),
+        ("schema", "i4"),
+        ("writer", "i4"),
+        ("survey", "i1"),
+        ("night", "i4"),
+        ("reason", "i4"),
+    ]
+)
+"""One record, or (with `NO_SCHEMA`) one item that cannot be read; ``start`` and ``end`` count within its unit.
+
+``writer`` is the schema that it was written in, also of a record that cannot be read.
+"""
 
 SchemaOfId = Callable[[int], bytes]
 
@@ -72,7 +86,7 @@ class Inventory:
     def add_broken(self, unit: int, start: int, end: int, reason: str) -> None:
         """Enter an item that cannot be read."""
         self.reasons.append(reason)
-        row = (unit, start, end, NO_SCHEMA, -1, UNKNOWN_NIGHT, len(self.reasons) - 1)
+        row = (unit, start, end, NO_SCHEMA, NO_SCHEMA, -1, UNKNOWN_NIGHT, len(self.reasons) - 1)
         self.parts.append(np.array([row], ITEM))
 
 
@@ -248,7 +262,7 @@ class Surveyor:
         schema_number, survey_number, refusal = self._recognise(schema)
         rows = np.zeros(len(starts), ITEM)
         rows["unit"], rows["start"], rows["end"] = units, starts - origins, ends - origins
-        rows["schema"], rows["survey"], rows["reason"] = schema_number, survey_number, -1
+        rows["schema"], rows["writer"], rows["survey"], rows["reason"] = schema_number, schema_number, survey_number, -1
         refused: Iterator[tuple[int, str]] = iter((i, refusal) for i in range(len(rows)))
         if not refusal:
             packets = Packets(buffer, starts, ends, np.zeros(len(starts), np.int32), (schema,))
