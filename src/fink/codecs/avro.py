@@ -179,9 +179,11 @@ class _Tables:
         """Give how many rows a group has."""
         return self.capacity[0] if group == 0 else int(self.group_words[group, 2])
 
-    def grow(self, group: int, need: int) -> None:
-        """Make room for at least ``need`` rows in a group."""
-        rows, room = self.rows(group), max(need, 2 * self.capacity[group])
+    def grow(self, group: int, need: int, done: int) -> None:
+        """Make room for at least ``need`` rows in a group, and for what the records to come should need by those that are ``done``."""
+        rows, room = self.rows(group), self.capacity[group]
+        to_come = need * self.capacity[0] // (done + 1)
+        room = max(need, 2 * room, min(to_come + to_come // 4, 16 * room))
         self.capacity[group] = room
         for i, column in enumerate(self.program.columns):
             if column.group == group:
@@ -270,7 +272,7 @@ def decode(program: Program, buffer: Bytes, starts: Ints, ends: Ints, *, exact: 
         )
         if done >= n:
             return tables.result(buffer, status)
-        tables.grow(int(demand[0]), int(demand[1]))
+        tables.grow(int(demand[0]), int(demand[1]), done)
 
 
 @dataclass(frozen=True, eq=False)

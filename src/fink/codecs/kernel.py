@@ -145,7 +145,7 @@ def trailing_zeros(typing: Any, value: Any) -> Any:
     return types.int64(types.int64), generate
 
 
-_compiled: Callable[[Function], Function] = njit(error_model="numpy", nogil=True)
+_compiled: Callable[[Function], Function] = njit(error_model="numpy", nogil=True, forceinline=True)
 _entry: Callable[[Function], Function] = njit(error_model="numpy", nogil=True, cache=True)
 
 
@@ -271,6 +271,9 @@ def _skip_nullable(p: Word, count: Word, width: Word, branch: Word) -> Word:
     """Step over ``count`` nullable values of ``width`` bytes; four present ones at a time."""
     step = width + 1
     done = 0
+    while step == 2 and branch == 2 and count - done >= 4 and load_word(p) & 0x00FF00FF00FF00FF == 0x0002000200020002:
+        p += 8
+        done += 4
     while count - done >= 4:
         if (
             (load_byte(p) == branch)
@@ -479,6 +482,13 @@ def _read_fixed(p: Word, base: Word, column: Word, row: Word, width: Word, branc
     return p + width * present
 
 
+@_compiled
+def _skip_text(p: Word, end: Word, branch: Word) -> Word:
+    """Step over a text or bytes value."""
+    p, length, _ = _text_span(p, end, branch)
+    return p + length
+
+
 # --- unions and arrays --------------------------------------------------------------------------------------------------------------
 
 
@@ -610,39 +620,6 @@ def _end_item(p: Word, end: Word, pc: Word, row: Word, smallest: Word, frame: Wo
 
 
 @_compiled
-def _skip(op: Word, p: Word, end: Word, count: Word, a: Word, b: Word, program: Word) -> Word:
-    """Carry out an operation that only moves on."""
-    if op == SKIP_NULLABLE:
-        return _skip_nullable(p, count, a, b)
-    if op == SKIP_MIXED:
-        return _skip_mixed(p, count, program + a)
-    if op == SKIP_BYTES:
-        return p + count
-    if op == SKIP_VARINTS:
-        return _skip_varints(p, count, b)
-    if op == SKIP_TEXT:
-        p, length, _ = _text_span(p, end, b)
-        return p + length
-    return p if p <= end else _fault(ENDS_EARLY, 0, p)
-
-
-@_compiled
-def _read(op: Word, p: Word, end: Word, base: Word, row: Word, count: Word, a: Word, b: Word, column: Word) -> Word:
-    """Carry out an operation that stores values."""
-    if op == READ_FLOAT:
-        return _read_floats(p, count, column, row, a, b)
-    if op == READ_INT:
-        return _read_ints(p, count, column, row, b)
-    if op == READ_TEXT:
-        return _read_text(p, end, base, column, row, a, b)
-    if op == READ_BOOL:
-        return _read_bools(p, count, column, row, b)
-    if op == READ_ENUM:
-        return _read_enum(p, a, column, row, b)
-    return _read_fixed(p, base, column, row, a, b)
-
-
-@_compiled
 def _run(program: Word, base: Word, p: Word, end: Word, row: Word, columns: Word, groups: Word, stack: Word, demand: Any) -> Word:
     """Run the program over one record; give where the record ends, or a negative status."""
     if p >= end:
@@ -651,16 +628,31 @@ def _run(program: Word, base: Word, p: Word, end: Word, row: Word, columns: Word
     frame = stack
     while True:
         op, count, a, b, c = load_word(pc), load_word(pc + 8), load_word(pc + 16), load_word(pc + 24), load_word(pc + 32)
+        column = columns + c * COLUMN_BYTES
         pc += OP_BYTES
-        if op <= SKIP_TEXT:
-            if op == JUMP:
-                pc = program + a
-            elif op == END:
-                return p if p <= end else _fault(ENDS_EARLY, 0, p)
-            else:
-                p = _skip(op, p, end, count, a, b, program)
-        elif op <= READ_FIXED:
-            p = _read(op, p, end, base, row, count, a, b, columns + c * COLUMN_BYTES)
+        # Only comparisons for equality, so that they become one table of jumps.
+        if op == SKIP_MIXED:
+            p = _skip_mixed(p, count, program + a)
+        elif op == SKIP_NULLABLE:
+            p = _skip_nullable(p, count, a, b)
+        elif op == SKIP_VARINTS:
+            p = _skip_varints(p, count, b)
+        elif op == SKIP_BYTES:
+            p += count
+        elif op == SKIP_TEXT:
+            p = _skip_text(p, end, b)
+        elif op == READ_FLOAT:
+            p = _read_floats(p, count, column, row, a, b)
+        elif op == READ_INT:
+            p = _read_ints(p, count, column, row, b)
+        elif op == READ_TEXT:
+            p = _read_text(p, end, base, column, row, a, b)
+        elif op == READ_BOOL:
+            p = _read_bools(p, count, column, row, b)
+        elif op == READ_ENUM:
+            p = _read_enum(p, a, column, row, b)
+        elif op == READ_FIXED:
+            p = _read_fixed(p, base, column, row, a, b)
         elif op == ARRAY_END:
             following = pc
             p, pc, row = _end_item(p, end, pc, row, a, frame - FRAME_BYTES, groups, demand)
@@ -671,11 +663,16 @@ def _run(program: Word, base: Word, p: Word, end: Word, row: Word, columns: Word
             p, pc, row = _begin_array(p, end, pc, row, count, b, past, a, frame, groups, demand)
             if pc != past:
                 frame += FRAME_BYTES
-        else:
-            table = program + a
-            _fill_null(table, row, b, c, columns, groups)
-            p, target = _choose_branch(p, end, count, table)
+        elif op == UNION:
+            _fill_null(program + a, row, b, c, columns, groups)
+            p, target = _choose_branch(p, end, count, program + a)
             pc = program + target
+        elif op == JUMP:
+            pc = program + a
+        elif p > end:  # the checks: CHECK and END
+            return _fault(ENDS_EARLY, 0, p)
+        elif op == END:
+            return p
         if p < 0:
             return p
 
