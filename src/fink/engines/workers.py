@@ -78,13 +78,9 @@ class PlanRequest:
     modules: Sequence[str]
     substreams: Sequence[str]
     archive: Path | None
-    prepare: str = ""
-    """Module to import first: a place for tests and extensions to register what is not built in."""
 
     def build(self) -> Plan:
         """Build the plan."""
-        if self.prepare:
-            __import__(self.prepare)
         return build_plan(self.modules, self.substreams)
 
 
