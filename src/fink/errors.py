@@ -42,6 +42,10 @@ class ArchiveError(FinkError):
     """The archive is not there, is held by another run, or contradicts itself."""
 
 
+class QueryError(FinkError):
+    """An SQL query does not parse, names what does not exist, is not allowed, or takes too long."""
+
+
 class FollowerError(FinkError):
     """A follower cannot prove where it stopped, or may not deliver."""
 

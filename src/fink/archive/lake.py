@@ -17,18 +17,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fink.archive.segments import ALIGNMENT, FileRecord, Kind, SegmentWriter, blocks, check_block, map_file, packets_at, read_block
+from fink.codecs.parquet import opened
 from fink.commits import SegmentSpan
 from fink.errors import ArchiveError, NotFoundError
 from fink.tables import Packets
 
-ROWS_IN_SEGMENT = 200_000
-"""A segment of alert rows is full at this many; one of points at ten times as many."""
-
 BYTES_IN_SEGMENT = 256 << 20
-"""A segment of packets is full at this size."""
+"""A segment of any kind is full at this size."""
+
+COMMITS_IN_SEGMENT = 1000
+"""A segment of rows or points is full after this many commits: of a slow stream each is small, and reads less well than Parquet."""
+
+POINTS_PER_ROW = 10
+"""A segment of points may hold so many times the rows of a segment of alerts."""
 
 _SUFFIX = {"rows": ".arrow", "points": ".arrow", "packets": ".bin", "selected": ".bin", "quarantine": ".bin"}
-_LIMIT = {"rows": ROWS_IN_SEGMENT, "points": 10 * ROWS_IN_SEGMENT}
 
 
 class Lake:
@@ -43,10 +46,13 @@ class Lake:
         Folder of the archive.
     writable
         Whether this is the one writer; readers never change a file.
+    compact_rows
+        Alerts after which a segment is closed, and thereby due for compaction.
     """
 
-    def __init__(self, folder: Path, *, writable: bool) -> None:
+    def __init__(self, folder: Path, *, writable: bool, compact_rows: int = 200_000) -> None:
         self.folder = folder
+        self._limits = {"rows": compact_rows, "points": POINTS_PER_ROW * compact_rows}
         self._writable = writable
         self._records: dict[str, FileRecord] = {}
         self._settled: dict[str, FileRecord | None] = {}
@@ -213,8 +219,11 @@ class Lake:
         return self._writers[name]
 
     def _full(self, record: FileRecord, commit: int) -> bool:
-        many = record.rows >= _LIMIT.get(record.kind, record.rows + 1) or record.length >= BYTES_IN_SEGMENT
-        return many and record.first_commit != commit
+        """Say whether a segment is full; never for the commit that began it, whose number is in its name."""
+        full = record.length >= BYTES_IN_SEGMENT
+        if record.kind in self._limits:
+            full |= record.rows >= self._limits[record.kind] or commit - record.first_commit >= COMMITS_IN_SEGMENT
+        return full and record.first_commit != commit
 
     def close_segments(self, which: Callable[[FileRecord], bool] = lambda _: True) -> None:
         """Close open segments, all or those that ``which`` picks: nothing is appended to them any more."""
@@ -347,11 +356,17 @@ class Lake:
             raise ArchiveError(f"{span.name} has {buffer.size} bytes and {span.end} were committed; restore it from a copy")
         return buffer
 
-    def tables(self, name: str, record: FileRecord) -> list[pa.Table]:
-        """Read all that is recorded of a segment of rows or points, commit by commit."""
+    def tables(self, name: str, record: FileRecord, *, commit: int | None = None, check: bool = False) -> list[pa.Table]:
+        """Read all that is recorded of a segment of rows or points, or one commit's part; ``check`` compares checksums too."""
         buffer = self._buffer(SegmentSpan(name, 0, record.length))
         data = memoryview(buffer)[: record.length]
-        return [pa.ipc.open_stream(buffer.slice(b.start, b.end - b.start)).read_all() for b in blocks(data, name)]
+        tables = []
+        for block in blocks(data, name):
+            if commit in (None, block.commit):
+                if check:
+                    check_block(data, block, name)
+                tables.append(pa.ipc.open_stream(buffer.slice(block.start, block.end - block.start)).read_all())
+        return tables
 
     def verify(self, records: Mapping[str, FileRecord]) -> list[str]:
         """Compare files with their checksums and recorded lengths; give what is wrong, in words."""
@@ -367,12 +382,19 @@ class Lake:
 
     def _verify_file(self, name: str, record: FileRecord) -> None:
         if record.state == "parquet":
+            with opened(self.folder / name, check=True) as file:
+                rows = sum(batch.num_rows for batch in file.iter_batches())
+            self._check_rows(name, rows, record)
             return
         data: Any = memoryview(self._buffer(SegmentSpan(name, 0, record.length)))[: record.length]
         rows = 0
         for block in blocks(data, name):
             check_block(data, block, name)
             rows += block.rows
+        self._check_rows(name, rows, record)
+
+    @staticmethod
+    def _check_rows(name: str, rows: int, record: FileRecord) -> None:
         if rows != record.rows:
             raise ArchiveError(f"{name} holds {rows} rows and {record.rows} were committed; restore it from a copy")
 
