@@ -54,7 +54,7 @@ def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     ("what", "pattern"),
     [
         ("the home or work folder of some machine", r"(?<![\w.:/])/(?:root|work|home/\w+|Users/\w+)/"),
-        ("where packages are fetched from", r"(?i)\b(?:index-url|extra-index-url|find-links|registry)\s*[= ]\s*[\"']?https?://"),
+        ("where packages are fetched from", r"(?i)\b(?:index[-_]url|extra[-_]index[-_]url|find[-_]links|goproxy)\s*[= ]\s*[\"']?https?://"),
         ("an address in a private network", r"(?<![\d.])(?:10\.\d{1,3}|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d{1,3}\.\d{1,3}(?![\d.])"),
         ("something left unfinished", r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b|raise NotImplemented" + "Error"),
     ],
