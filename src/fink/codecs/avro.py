@@ -322,14 +322,8 @@ def split_records(program: Program, buffer: Bytes, block_starts: Ints, block_end
         )
         full = (n_good == usable) & (usable > 0)
         ends[first[1:][full] - 1] = block_ends[full]
-    broken = status != 0
-    stopped = block_ends.copy()
-    stopped[broken] = (
-        np.where(usable[broken] > 0, starts[np.minimum(first[:-1][broken] + n_good[broken], len(starts) - 1)], 0)
-        if len(starts)
-        else block_starts[broken]
-    )
-    stopped[broken & (usable == 0)] = block_starts[broken & (usable == 0)]
+    missing = np.append(starts, 0)[first[:-1] + n_good]
+    stopped = np.where(status == 0, block_ends, np.where(usable == 0, block_starts, missing))
     found = np.arange(len(starts)) - np.repeat(first[:-1], usable) < np.repeat(n_good, usable)
     block = np.repeat(np.arange(len(counts)), usable)[found]
     return Splits(starts[found], ends[found], block, n_good, status, stopped)

@@ -24,6 +24,8 @@ NAMED = frozenset({"record", "error", "enum", "fixed"})
 _SMALLEST = {"null": 0, "float": 4, "double": 8}
 # Straight-line reading between two checks of the record's end; what is left of the padding covers wide loads.
 _UNCHECKED = kernel.PADDING - 64
+# From this many alike on, nullable values are skipped four at a time rather than by a table.
+_LONG_RUN = 8
 
 
 @dataclass(frozen=True)
@@ -282,36 +284,45 @@ class _Compiler:
         """Note that the last operation checked the record's end."""
         self.unchecked = 16
 
+    def skip(self, width: int, branch: int) -> None:
+        """Note a fixed-width value to be skipped; neighbours that are never null are one."""
+        if branch < 0 and self.skips and self.skips[-1][1] < 0:
+            self.skips[-1] = (self.skips[-1][0] + width, branch)
+        else:
+            self.skips.append((width, branch))
+
     def flush_skips(self) -> None:
         """Emit the fixed-width values to be skipped: long uniform runs by count, mixed ones by a table."""
         skips, self.skips = self.skips, []
-        while skips:
-            width, branch = skips[0]
+        at = 0
+        while at < len(skips):
+            width, branch = skips[at]
+            n = _alike(skips, at)
             if branch < 0:
-                n = _run_length(skips, lambda skip: skip[1] < 0)
-                self.ops.append([kernel.SKIP_BYTES, sum(w for w, _ in skips[:n]), 0, 0, 0, 0])
-            elif branch == 0 or (n := _run_length(skips, lambda skip: skip == (width, branch))) >= 8:  # noqa: B023
-                n = _run_length(skips, lambda skip: skip == (width, branch))  # noqa: B023
+                self.ops.append([kernel.SKIP_BYTES, width, 0, 0, 0, 0])
+            elif branch == 0 or n >= _LONG_RUN:
                 self.ops.append([kernel.SKIP_NULLABLE, n, width, branch, 0, 0])
             else:
-                n = self.emit_mixed(skips)
-            skips = skips[n:]
+                n = self.emit_mixed(skips, at)
+            at += n
             self.mergeable = False
 
-    def emit_mixed(self, skips: list[tuple[int, int]]) -> int:
-        """Emit one table-driven skip over as many values as fit; give their number."""
+    def emit_mixed(self, skips: list[tuple[int, int]], first: int) -> int:
+        """Emit one table-driven skip, up to the next long run; give how many values it takes."""
         table: list[int] = []
-        n = 0
-        while n < len(skips) and skips[n][1] != 0 and not (_run_length(skips[n:], lambda skip: skip == skips[n]) >= 8 and skips[n][1] == 2):  # noqa: B023
-            width, branch = skips[n]
+        at = first
+        while at < len(skips):
+            width, branch = skips[at]
             if branch < 0:
                 table[-1] += width << 16
+            elif branch == 0 or _alike(skips, at) >= _LONG_RUN:
+                break
             else:
                 table.append(width + 1)
-            n += 1
+            at += 1
         self.ops.append([kernel.SKIP_MIXED, len(table), 0, 0, 0, 0])
         self.tables.append((self.ops[-1], table))
-        return n
+        return at - first
 
     # the walk
 
@@ -376,7 +387,7 @@ class _Compiler:
             width = {"boolean": 1, "float": 4, "double": 8}[kind]
             self.budget(width + 1)
             if not wanted:
-                self.skips.append((width, branch))
+                self.skip(width, branch)
             elif kind == "boolean":
                 self.grow_run(kernel.READ_BOOL, 0, branch, self.column(path, group, "bool"))
             else:
@@ -398,7 +409,7 @@ class _Compiler:
         if self.wanted(path):
             self.emit(kernel.READ_FIXED, 1, width, branch, self.column(path, group, "bytes"))
         elif width < 256:
-            self.skips.append((width, branch))
+            self.skip(width, branch)
         elif branch >= 0:
             self.emit(kernel.SKIP_NULLABLE, 1, width, branch)
         else:
@@ -498,9 +509,12 @@ class _Compiler:
         return int(kind["size"]) if kind["type"] == "fixed" else 1
 
 
-def _run_length(items: list[tuple[int, int]], same: Callable[[tuple[int, int]], bool]) -> int:
-    """Count the items at the beginning that are alike."""
-    return next((i for i, item in enumerate(items) if not same(item)), len(items))
+def _alike(skips: list[tuple[int, int]], first: int) -> int:
+    """Count the neighbours, from the first on, that are like it."""
+    at = first
+    while at < len(skips) and skips[at] == skips[first]:
+        at += 1
+    return at - first
 
 
 def _nullable(branches: list[Any]) -> tuple[int, Any] | None:
