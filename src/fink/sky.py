@@ -55,6 +55,8 @@ OBLIQUITY = 84381.406 / 3600.0
 
 def tai_minus_utc(mjd_utc: NDArray[np.float64]) -> NDArray[np.float64]:
     """Leap seconds at these UTC dates [s]; 10 before 1972."""
+    if np.size(mjd_utc) and np.min(mjd_utc) >= _LEAP_MJD[-1]:  # all surveys' alerts: spares the search
+        return np.full(np.shape(mjd_utc), len(_LEAP_MJD) + 9.0)
     return np.maximum(np.searchsorted(_LEAP_MJD, mjd_utc, side="right"), 1) + 9.0
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numba import njit
 from numpy.typing import NDArray
 
 from fink.codecs.avro import Decoded, decode, reason
@@ -47,8 +49,27 @@ class Integers(NamedTuple):
     valid: NDArray[np.bool_]
 
 
-Values = NDArray[Any] | Integers | pa.Array
+Values: TypeAlias = "NDArray[Any] | Integers | pa.Array"
 """What a survey gives for a column: numbers (NaN is missing), whole numbers with their validity, or texts."""
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A column that is a field as it stands.
+
+    Parameters
+    ----------
+    column
+        Name of the column.
+    paths
+        The field; where a schema does not have it, the next one, under which older schemas kept it.
+    missing
+        Number that stands for missing; NaN if there is none.
+    """
+
+    column: str
+    paths: tuple[str, ...]
+    missing: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +103,7 @@ class Fields:
         if path not in self.decoded:
             return np.full(self.rows(path), np.nan)
         raw = self.decoded.values(path)
-        values = raw if raw.dtype == np.float64 else np.where(self.decoded.valid(path), raw, np.nan)
+        values: NDArray[np.float64] = np.where(self.decoded.valid(path), raw, np.nan) if raw.dtype == np.int64 else raw.view(np.float64)
         for sentinel in missing:
             values = np.where(values == sentinel, np.nan, values)
         return values
@@ -112,6 +133,15 @@ class Fields:
         starts, lengths, valid = self.decoded.ranges(path)
         filled = valid & (lengths > 0)
         return np.where(filled, self.decoded.buffer[np.where(filled, starts, 0)], 0).astype(np.uint8)
+
+    def plain(self, source: Plain, column: Column) -> pa.Array:
+        """Give a column that is a field as it stands."""
+        path = next((path for path in source.paths if path in self.decoded), None)
+        if path is None:
+            return pa.nulls(self.n, column.type)
+        if pa.types.is_string(column.type):
+            return self.decoded.text(path)
+        return pack(self.decoded.values(path), self.decoded.valid(path), source.missing, column.type)
 
     def cutouts(self, paths: Sequence[str]) -> Cutouts:
         """Give where the science, template and difference stamps lie."""
@@ -155,12 +185,23 @@ class MappedSurvey(ABC):
     columns: tuple[Column, ...]
     bands: tuple[Band, ...]
     history_window: float
+    plain: tuple[Plain, ...]
+    """The columns that are a field as it stands; `map` need not give them."""
     paths: frozenset[str]
     """Every field that `map` asks for."""
     night_paths: frozenset[str]
     """The fields that `night` asks for."""
     stamps: tuple[str, str, str]
     """Fields that hold the science, template and difference stamp."""
+
+    @cached_property
+    def _declared(self) -> dict[str, Column]:
+        return {column.name: column for column in (*CORE, *self.columns)}
+
+    @cached_property
+    def _wanted(self) -> frozenset[str]:
+        """Every field that a batch needs."""
+        return self.paths | {*self.stamps} | {path for source in self.plain for path in source.paths}
 
     @abstractmethod
     def recognises(self, schema: bytes) -> bool:
@@ -181,8 +222,9 @@ class MappedSurvey(ABC):
     def decode(self, packets: Packets) -> tuple[AlertBatch, NDArray[np.int64], tuple[Refusal, ...]]:
         """Turn packets of this survey into columns and light curves."""
         parts, origins, refusals = [], [], []
-        for rows, fields in read_fields(packets, self.paths | frozenset(self.stamps)):
+        for rows, fields in read_fields(packets, self._wanted):
             values, lightcurves = self.map(fields)
+            values |= {source.column: fields.plain(source, self._declared[source.column]) for source in self.plain}
             alerts = build_table(self.name, self.columns, values, fields.n)
             batch = AlertBatch(self.name, alerts, lightcurves, packets.take(rows), fields.cutouts(self.stamps))
             bad, why = unusable(fields, alerts)
@@ -278,19 +320,36 @@ def to_arrow(column: Column, values: Values, n: int) -> pa.Array:
     if count != n:
         raise SchemaError(f"{column.name} has {count} values for {n} alerts")
     if isinstance(values, Integers):
-        return _with_gaps(values.values.astype(column.type.to_pandas_dtype(), copy=False), ~values.valid, column.type)
+        return pack(values.values, values.valid, np.nan, column.type)
     if isinstance(values, np.ndarray) and values.dtype.kind == "f":
-        with np.errstate(over="ignore", invalid="ignore"):
-            missing = ~np.isfinite(values if column.type == pa.float64() else values.astype(np.float32, copy=False))
-            typed = (values if pa.types.is_floating(column.type) else np.where(missing, 0, values)).astype(
-                column.type.to_pandas_dtype(), copy=False
-            )
-        return _with_gaps(typed, missing, column.type)
+        return pack(values, np.isfinite(values), np.nan, column.type)
     return (values if isinstance(values, pa.Array) else pa.array(values)).cast(column.type)
 
 
-def _with_gaps(values: NDArray[Any], missing: NDArray[np.bool_], kind: pa.DataType) -> pa.Array:
-    return pa.array(values, kind, mask=missing) if missing.any() else pa.array(values, kind)
+def pack(values: NDArray[Any], valid: NDArray[np.bool_], missing: float, kind: pa.DataType) -> pa.Array:
+    """Make an Arrow array of a type from numbers, (n,); null where they are not valid, not finite, or ``missing``."""
+    if pa.types.is_boolean(kind):
+        return pa.array(values != 0, kind, mask=~valid)
+    out = np.empty(len(values), kind.to_pandas_dtype())
+    bits = np.empty((len(values) + 7) // 8, np.uint8)
+    nulls = pack_numbers(np.ascontiguousarray(values), valid, missing, out, bits)
+    return pa.Array.from_buffers(kind, len(out), [pa.py_buffer(bits) if nulls else None, pa.py_buffer(out)], nulls)
+
+
+@njit(cache=True, nogil=True)
+def pack_numbers(values: Any, valid: Any, missing: float, out: Any, bits: Any) -> int:
+    """Cast numbers and say by one bit for each whether it is there; gives how many are not."""
+    nulls = 0
+    bits[:] = 0
+    for i in range(len(values)):
+        out[i] = values[i] if valid[i] and values[i] != missing else 0
+        # a double may be too large for a float
+        if valid[i] and values[i] != missing and np.isfinite(out[i]):
+            bits[i >> 3] |= np.uint8(1 << (i & 7))
+        else:
+            out[i] = 0
+            nulls += 1
+    return nulls
 
 
 def own_columns(prefix: str, fields: Iterable[Field]) -> tuple[Column, ...]:

@@ -16,9 +16,9 @@ Array = NDArray[Any]
 
 
 def points(
-    offsets: Array, bands: tuple[Band, ...], *, mjd: Array, band: Array, kind: int, flux: Array, flux_err: Array, **known: Array
+    offsets: Array, bands: tuple[Band, ...], *, mjd: Array, band: Array, kind: int | Array, flux: Array, flux_err: Array, **known: Array
 ) -> LightCurves:
-    """Make light curves of one kind of point from flat arrays; what is not given is unknown.
+    """Make light curves from flat arrays; what is not given is unknown.
 
     Parameters
     ----------
@@ -32,7 +32,11 @@ def points(
         "point_id": np.zeros(m, np.int64),
         "detector": np.full(m, -1, np.int16),
     }
-    given = {"mjd": mjd, "band": band, "kind": np.full(m, kind, np.int8), "flux": flux, "flux_err": flux_err} | unknown | known
+    given = (
+        {"mjd": mjd, "band": band, "kind": np.broadcast_to(np.asarray(kind, np.int8), m), "flux": flux, "flux_err": flux_err}
+        | unknown
+        | known
+    )
     with np.errstate(over="ignore"):
         flat = {name: np.ascontiguousarray(given[name], dtype) for name, dtype in POINT_TYPES.items()}
     return LightCurves(offsets=np.ascontiguousarray(offsets, np.int64), bands=bands, **flat)

@@ -18,6 +18,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numba import njit
 from numpy.typing import NDArray
 
 from fink.codecs.schemas import parse_schema
@@ -26,10 +27,12 @@ from fink.errors import SchemaError
 from fink.lightcurves import AB_ZERO, DETECTION, FORCED, LIMIT, Band, LightCurves
 from fink.sky import MJD_OF_JD, calendar_date, utc_to_tai
 from fink.surveys.fields import FieldTable, read_table
-from fink.surveys.mapping import MAG_PER_RELATIVE_FLUX, Fields, Integers, MappedSurvey, Values, own_columns, snake_case
+from fink.surveys.mapping import Fields, Integers, MappedSurvey, Plain, Values, own_columns, snake_case
 from fink.surveys.points import merge_points, points
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Bools = NDArray[np.bool_]
 
 PIXEL = 1.01
 """Size of a pixel [arcsec]."""
@@ -42,11 +45,16 @@ SCHEMA_VERSIONS = ((4, 2), (3, 3))
 """Versions that packets without a schema are tried against, in this order."""
 
 _PLAIN = {
+    "detector": "rcid",
+    "ra": "ra",
+    "dec": "dec",
     "limit_mag": "diffmaglim",
     "mag": "magpsf",
     "mag_err": "sigmapsf",
     "stellarity": "classtar",
     "elongation": "elong",
+    "n_detections": "ndethist",
+    "n_visits": "ncovhist",
     "sso_separation": "ssdistnr",
     "sso_mag": "ssmagnr",
     "gaia_separation": "neargaia",
@@ -69,37 +77,22 @@ _PUBLIC = {
     "object_id": "objectId",
     "schema_version": "schemavsn",
     "sso_name": "ssnamenr",
-    "ra": "ra",
-    "dec": "dec",
     "band": "fid",
     "positive": "isdiffpos",
-    "detector": "rcid",
     "exposure_time": "exptime",
-    "n_detections": "ndethist",
-    "n_visits": "ncovhist",
 }
-_SNR_OF_LIMIT = 5.0
+SNR_OF_LIMIT = 5.0
+LN_PER_MAG = 0.4 * np.log(10.0)
+"""A magnitude is this in the natural logarithm of the flux."""
 
 
 def _table() -> FieldTable:
     return read_table("ztf")
 
 
-def flux_of(mag: Floats) -> Floats:
-    """Flux of an AB magnitude [nJy]."""
-    with np.errstate(over="ignore"):
-        return np.exp((AB_ZERO - mag) * (0.4 * np.log(10.0)))
-
-
 def mid_exposure(jd: Floats, exposure_time: Floats | float) -> Floats:
     """MJD in TAI of the middle of an exposure that begins at ``jd`` (UTC) and lasts ``exposure_time`` [s]."""
     return utc_to_tai(jd - MJD_OF_JD) + np.asarray(exposure_time) / 2.0 / 86400.0
-
-
-def template(mag: Floats, mag_err: Floats, separation: Floats, radius: float) -> tuple[Floats, Floats]:
-    """Flux and error of the template's nearest source [nJy]; NaN where it lies farther than ``radius`` or is not known."""
-    flux = flux_of(np.where(separation <= radius, mag, np.nan))
-    return flux, flux * mag_err / MAG_PER_RELATIVE_FLUX
 
 
 class ZTF(MappedSurvey):
@@ -131,15 +124,35 @@ class ZTF(MappedSurvey):
         return {name: path for path, field in places if (name := "ztf_" + snake_case(field.name)) in declared and field.about}
 
     @cached_property
+    def plain(self) -> tuple[Plain, ...]:  # type: ignore[override]  # computed when first asked for
+        """Columns that are a field as it stands."""
+        core = [(name, (path,)) for name, path in _PLAIN.items()] + list(_NEAREST_STAR.items())
+        found = [Plain(name, tuple(f"candidate.{path}" for path in paths), MISSING) for name, paths in core]
+        return (*found, *(Plain(name, (path,), MISSING) for name, path in self._own_paths.items()))
+
+    @cached_property
     def paths(self) -> frozenset[str]:  # type: ignore[override]  # computed when first asked for
-        """Every field that `map` asks for."""
-        candidate = (*_PLAIN.values(), *_PUBLIC.values(), *(name for names in _NEAREST_STAR.values() for name in names))
-        previous = ("jd", "fid", "candid", "isdiffpos", "magpsf", "sigmapsf", "diffmaglim", "rcid", "distnr", "magnr", "sigmagnr")
+        """Every field that `map` asks for, beside those of plain columns."""
+        candidate = (
+            "jd",
+            "fid",
+            "candid",
+            "isdiffpos",
+            "magpsf",
+            "sigmapsf",
+            "diffmaglim",
+            "rcid",
+            "distnr",
+            "magnr",
+            "sigmagnr",
+            "exptime",
+        )
         forced = ("jd", "fid", "rcid", "exptime", "magzpsci", "forcediffimflux", "forcediffimfluxunc", "distnr", "magnr", "sigmagnr")
+        alert = ("ssnamenr", "jdstarthist", "nbad", "fwhm", "rb", "drb")
         return frozenset(
-            {"objectId", "candid", "schemavsn", *self._own_paths.values()}
-            | {f"candidate.{name}" for name in candidate}
-            | {f"prv_candidates[].{name}" for name in (*previous, *forced)}
+            {"objectId", "candid", "schemavsn"}
+            | {f"candidate.{name}" for name in (*candidate, *alert)}
+            | {f"prv_candidates[].{name}" for name in (*candidate, *forced)}
             | {f"fp_hists[].{name}" for name in forced}
         )
 
@@ -177,11 +190,10 @@ class ZTF(MappedSurvey):
 
     def map(self, fields: Fields) -> tuple[dict[str, Values], LightCurves]:
         """Turn the fields of packets into columns and light curves."""
-        own = _detections(fields, "candidate.", np.arange(fields.n + 1, dtype=np.int64), self.bands)
-        lightcurves = merge_points([own, *_previous(fields, self.bands), *_forced(fields, self.bands)])
-        values = self._identity(fields) | _times(fields, own, lightcurves) | _photometry(fields, own) | _surroundings(fields)
-        for name, path in self._own_paths.items():
-            values[name] = _as_it_is(fields, path, next(column for column in self.columns if column.name == name))
+        own = _measured(fields, "candidate.", np.arange(fields.n + 1, dtype=np.int64), self.bands)
+        previous = _measured(fields, "prv_candidates[].", fields.offsets("prv_candidates"), self.bands)
+        lightcurves = merge_points([own, previous, *_forced(fields, self.bands)])
+        values = self._identity(fields) | _times(fields, own, lightcurves) | _photometry(fields, own)
         return values, lightcurves
 
     def _identity(self, fields: Fields) -> dict[str, Values]:
@@ -195,12 +207,7 @@ class ZTF(MappedSurvey):
             "sso_name": fields.text("candidate.ssnamenr", "null", ""),
             "schema_version": pc.fill_null(fields.text("schemavsn"), version),
             "night": Integers(night := self.night(fields).astype(np.int64), night > 0),
-            "detector": fields.integer("candidate.rcid"),
-            "ra": fields.number("candidate.ra"),
-            "dec": fields.number("candidate.dec"),
             "band": names.take(pa.array(band, mask=band < 0)),
-            "n_detections": fields.integer("candidate.ndethist"),
-            "n_visits": fields.integer("candidate.ncovhist"),
         }
 
 
@@ -212,13 +219,6 @@ def _record_fields(schema: object, kind: object) -> list[dict[str, object]]:
         if isinstance(found, dict) and "fields" in found:
             return list(found["fields"])
     return []
-
-
-def _as_it_is(fields: Fields, path: str, column: Column) -> Values:
-    """Give an own column: the field itself, null where it is missing."""
-    if pa.types.is_floating(column.type):
-        return fields.number(path, MISSING)
-    return fields.text(path) if pa.types.is_string(column.type) else fields.integer(path, int(MISSING))
 
 
 def _exposure_time(fields: Fields, path: str) -> Floats:
@@ -243,30 +243,34 @@ def _signs(fields: Fields, path: str) -> Floats:
     return np.asarray(sign[fields.initial(path)])
 
 
-def _detections(fields: Fields, place: str, offsets: NDArray[np.int64], bands: tuple[Band, ...]) -> LightCurves:
-    """Detections among the alert's own measurement (``candidate.``) or the earlier ones (``prv_candidates[].``)."""
-    flux = flux_of(fields.number(place + "magpsf", MISSING)) * _signs(fields, place + "isdiffpos")
-    error = np.abs(flux) * fields.number(place + "sigmapsf", MISSING) / MAG_PER_RELATIVE_FLUX
-    before, before_error = _template(fields, place)
+def _measured(fields: Fields, place: str, offsets: NDArray[np.int64], bands: tuple[Band, ...]) -> LightCurves:
+    """Points of the alert's own measurement (``candidate.``) or of the earlier epochs (``prv_candidates[].``).
+
+    An epoch with a number is a detection; the others, where nothing was detected, are limits.
+    """
+    number = fields.integer(place + "candid")
+    raw = [fields.number(place + name) for name in ("magpsf", "sigmapsf", "diffmaglim", "magnr", "sigmagnr", "distnr")]
+    flux, flux_err, total, total_err = fluxes_of_magnitudes(_signs(fields, place + "isdiffpos"), number.valid, *raw)
     return points(
         offsets,
         bands,
         mjd=mid_exposure(fields.number(place + "jd"), _exposure_time(fields, place + "exptime")),
         band=_bands(fields, place + "fid"),
-        kind=DETECTION,
+        kind=np.where(number.valid, DETECTION, LIMIT).astype(np.int8),
         flux=flux,
-        flux_err=error,
-        total_flux=before + flux,
-        total_flux_err=np.hypot(before_error, error),
-        point_id=fields.integer(place + "candid").values,
+        flux_err=flux_err,
+        total_flux=total,
+        total_flux_err=total_err,
+        point_id=number.values,
         detector=_detectors(fields, place + "rcid"),
     )
 
 
-def _template(fields: Fields, place: str) -> tuple[Floats, Floats]:
-    """Flux and error of the template where the alert lies [nJy]."""
-    mag, error, separation = (fields.number(place + name, MISSING) for name in ("magnr", "sigmagnr", "distnr"))
-    return template(mag, error, separation, TEMPLATE_RADIUS)
+def _template(fields: Fields) -> tuple[Floats, Floats]:
+    """Flux and error of the template where the alert lies [nJy]; NaN where its nearest source lies too far or is not known."""
+    mag, error, separation = (fields.number(f"candidate.{name}", MISSING) for name in ("magnr", "sigmagnr", "distnr"))
+    flux = np.exp((AB_ZERO - np.where(separation <= TEMPLATE_RADIUS, mag, np.nan)) * LN_PER_MAG)
+    return flux, flux * error * LN_PER_MAG
 
 
 def _detectors(fields: Fields, path: str) -> NDArray[np.int16]:
@@ -275,39 +279,16 @@ def _detectors(fields: Fields, path: str) -> NDArray[np.int16]:
     return np.where(channel.valid, channel.values, -1).astype(np.int16)
 
 
-def _previous(fields: Fields, bands: tuple[Band, ...]) -> list[LightCurves]:
-    """Earlier epochs: detections, and limits where nothing was detected."""
-    place, offsets = "prv_candidates[].", fields.offsets("prv_candidates")
-    detections = _detections(fields, place, offsets, bands)
-    limiting = flux_of(fields.number(place + "diffmaglim", MISSING)) / _SNR_OF_LIMIT
-    limiting[fields.integer(place + "candid").valid] = np.nan
-    unmeasured = np.full(len(limiting), np.nan)
-    limits = points(
-        offsets,
-        bands,
-        mjd=detections.mjd,
-        band=detections.band,
-        kind=LIMIT,
-        flux=unmeasured,
-        flux_err=limiting,
-        detector=detections.detector,
-    )
-    return [detections, limits]
-
-
 def _forced(fields: Fields, bands: tuple[Band, ...]) -> list[LightCurves]:
     """Forced photometry, which schema 4 keeps in an array of its own and 3.5 among the earlier epochs."""
     return [_forced_in(fields, array, bands) for array in ("fp_hists", "prv_candidates") if fields.kind(f"{array}[].forcediffimflux")]
 
 
 def _forced_in(fields: Fields, array: str, bands: tuple[Band, ...]) -> LightCurves:
-    """Forced photometry of one array: data numbers and their zero point to nJy; distances are in arcsec here."""
+    """Forced photometry of one array."""
     place = array + "[]."
-    unit = flux_of(fields.number(place + "magzpsci", MISSING_FORCED))
-    flux = fields.number(place + "forcediffimflux", MISSING_FORCED) * unit
-    error = fields.number(place + "forcediffimfluxunc", MISSING_FORCED) * unit
-    mag, mag_err, separation = (fields.number(place + name, MISSING_FORCED) for name in ("magnr", "sigmagnr", "distnr"))
-    before, before_error = template(mag, mag_err, separation, TEMPLATE_RADIUS * PIXEL)
+    names = ("magzpsci", "forcediffimflux", "forcediffimfluxunc", "magnr", "sigmagnr", "distnr")
+    flux, flux_err, total, total_err = fluxes_of_counts(*[fields.number(place + name) for name in names])
     return points(
         fields.offsets(array),
         bands,
@@ -315,11 +296,77 @@ def _forced_in(fields: Fields, array: str, bands: tuple[Band, ...]) -> LightCurv
         band=_bands(fields, place + "fid"),
         kind=FORCED,
         flux=flux,
-        flux_err=error,
-        total_flux=before + flux,
-        total_flux_err=np.hypot(before_error, error),
+        flux_err=flux_err,
+        total_flux=total,
+        total_flux_err=total_err,
         detector=_detectors(fields, place + "rcid"),
     )
+
+
+@njit(cache=True, nogil=True)
+def _flux(mag: float) -> float:
+    """Flux of an AB magnitude [nJy]; NaN for either of the numbers that stand for missing."""
+    return np.nan if mag in (MISSING, MISSING_FORCED) else np.exp((AB_ZERO - mag) * LN_PER_MAG)
+
+
+@njit(cache=True, nogil=True)
+def _total(flux: float, error: float, mag: float, mag_err: float, separation: float, radius: float) -> tuple[float, float]:
+    """Flux in the science image and its error [nJy]: the difference and the template, where that has a source here."""
+    if not (0.0 <= separation <= radius):
+        return np.nan, np.nan
+    before = _flux(mag)
+    return before + flux, np.sqrt((before * mag_err * LN_PER_MAG) ** 2 + error * error)
+
+
+@njit(cache=True, nogil=True)
+def fluxes_of_magnitudes(
+    sign: Floats, detected: Bools, mag: Floats, mag_err: Floats, limit: Floats, before: Floats, before_err: Floats, separation: Floats
+) -> tuple[Singles, Singles, Singles, Singles]:
+    """Difference flux, its error, total flux and its error [nJy], (m,) each.
+
+    Parameters
+    ----------
+    sign
+        1, -1, or NaN where it is not known.
+    detected
+        Whether the epoch is a detection; of a limit the error is a fifth of the limiting flux, and the rest is NaN.
+    limit
+        Five-sigma limiting magnitude.
+    before, before_err, separation
+        Magnitude of the nearest template source, its error and distance [pix].
+    """
+    m = len(sign)
+    out = np.full((4, m), np.nan, np.float32)
+    for i in range(m):
+        if detected[i]:
+            size = _flux(mag[i])
+            error = size * mag_err[i] * LN_PER_MAG if mag_err[i] >= 0.0 else np.nan
+            total, total_err = _total(sign[i] * size, error, before[i], before_err[i], separation[i], TEMPLATE_RADIUS)
+            out[0, i], out[1, i], out[2, i], out[3, i] = sign[i] * size, error, total, total_err
+        else:
+            out[1, i] = _flux(limit[i]) / SNR_OF_LIMIT
+    return out[0], out[1], out[2], out[3]
+
+
+@njit(cache=True, nogil=True)
+def fluxes_of_counts(
+    zero: Floats, counts: Floats, counts_err: Floats, before: Floats, before_err: Floats, separation: Floats
+) -> tuple[Singles, Singles, Singles, Singles]:
+    """Difference flux, its error, total flux and its error [nJy] from data numbers and their zero point [mag], (m,) each.
+
+    The distance of the template source is in arcsec here.
+    """
+    m = len(zero)
+    out = np.full((4, m), np.nan, np.float32)
+    for i in range(m):
+        if counts[i] == MISSING_FORCED:
+            continue
+        unit = _flux(zero[i])
+        flux = counts[i] * unit
+        error = np.nan if counts_err[i] == MISSING_FORCED else counts_err[i] * unit
+        total, total_err = _total(flux, error, before[i], before_err[i], separation[i], TEMPLATE_RADIUS * PIXEL)
+        out[0, i], out[1, i], out[2, i], out[3, i] = flux, error, total, total_err
+    return out[0], out[1], out[2], out[3]
 
 
 def _times(fields: Fields, own: LightCurves, lightcurves: LightCurves) -> dict[str, Values]:
@@ -344,8 +391,8 @@ def _photometry(fields: Fields, own: LightCurves) -> dict[str, Values]:
     sign = _signs(fields, "candidate.isdiffpos")
     score, older_score = fields.number("candidate.drb", MISSING), fields.number("candidate.rb", MISSING)
     bad_pixels = fields.integer("candidate.nbad", int(MISSING))
-    before, before_error = _template(fields, "candidate.")
-    return {name: fields.number(f"candidate.{path}", MISSING) for name, path in _PLAIN.items()} | {
+    before, before_error = _template(fields)
+    return {
         "flux": own.flux,
         "flux_err": own.flux_err,
         "positive": Integers((sign > 0).astype(np.int64), np.isfinite(sign)),
@@ -358,15 +405,6 @@ def _photometry(fields: Fields, own: LightCurves) -> dict[str, Values]:
         "seeing": fields.number("candidate.fwhm", MISSING) * PIXEL,
         "reference_separation": fields.number("candidate.distnr", MISSING) * PIXEL,
     }
-
-
-def _surroundings(fields: Fields) -> dict[str, Values]:
-    """The nearest PS1 source."""
-    found: dict[str, Values] = {}
-    for name, paths in _NEAREST_STAR.items():
-        path = next((p for p in paths if fields.kind(f"candidate.{p}")), paths[0])
-        found[name] = fields.number(f"candidate.{path}", MISSING)
-    return found
 
 
 survey = ZTF()
