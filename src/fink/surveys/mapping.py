@@ -219,6 +219,10 @@ class MappedSurvey(ABC):
     def public_name(self, column: str) -> str:
         """Give the name under which this survey's users know a column."""
 
+    def schema_of_number(self, number: int) -> bytes | None:
+        """Give no schema: this survey's packets bring theirs."""
+        return None
+
     def decode(self, packets: Packets) -> tuple[AlertBatch, NDArray[np.int64], tuple[Refusal, ...]]:
         """Turn packets of this survey into columns and light curves."""
         parts, origins, refusals = [], [], []
