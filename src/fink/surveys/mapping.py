@@ -64,12 +64,12 @@ class Plain:
     paths
         The field; where a schema does not have it, the next one, under which older schemas kept it.
     missing
-        Number that stands for missing; NaN if there is none.
+        Numbers that stand for missing, beside NaN.
     """
 
     column: str
     paths: tuple[str, ...]
-    missing: float = float("nan")
+    missing: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,6 +223,10 @@ class MappedSurvey(ABC):
         """Give no schema: this survey's packets bring theirs."""
         return None
 
+    def writer_schemas(self) -> Sequence[bytes]:
+        """Give the schemas of packets that may come without one; none, unless the survey says otherwise."""
+        return ()
+
     def decode(self, packets: Packets) -> tuple[AlertBatch, NDArray[np.int64], tuple[Refusal, ...]]:
         """Turn packets of this survey into columns and light curves."""
         parts, origins, refusals = [], [], []
@@ -324,31 +328,34 @@ def to_arrow(column: Column, values: Values, n: int) -> pa.Array:
     if count != n:
         raise SchemaError(f"{column.name} has {count} values for {n} alerts")
     if isinstance(values, Integers):
-        return pack(values.values, values.valid, np.nan, column.type)
+        return pack(values.values, values.valid, (), column.type)
     if isinstance(values, np.ndarray) and values.dtype.kind == "f":
-        return pack(values, np.isfinite(values), np.nan, column.type)
+        return pack(values, np.isfinite(values), (), column.type)
     return (values if isinstance(values, pa.Array) else pa.array(values)).cast(column.type)
 
 
-def pack(values: NDArray[Any], valid: NDArray[np.bool_], missing: float, kind: pa.DataType) -> pa.Array:
-    """Make an Arrow array of a type from numbers, (n,); null where they are not valid, not finite, or ``missing``."""
+def pack(values: NDArray[Any], valid: NDArray[np.bool_], missing: tuple[float, ...], kind: pa.DataType) -> pa.Array:
+    """Make an Arrow array of a type from numbers, (n,); null where they are not valid, not finite, or one of ``missing``."""
     if pa.types.is_boolean(kind):
         return pa.array(values != 0, kind, mask=~valid)
     out = np.empty(len(values), kind.to_pandas_dtype())
     bits = np.empty((len(values) + 7) // 8, np.uint8)
-    nulls = pack_numbers(np.ascontiguousarray(values), valid, missing, out, bits)
+    nulls = pack_numbers(np.ascontiguousarray(values), valid, np.array(missing, np.float64), out, bits)
     return pa.Array.from_buffers(kind, len(out), [pa.py_buffer(bits) if nulls else None, pa.py_buffer(out)], nulls)
 
 
 @njit(cache=True, nogil=True)
-def pack_numbers(values: Any, valid: Any, missing: float, out: Any, bits: Any) -> int:
+def pack_numbers(values: Any, valid: Any, missing: Any, out: Any, bits: Any) -> int:
     """Cast numbers and say by one bit for each whether it is there; gives how many are not."""
     nulls = 0
     bits[:] = 0
     for i in range(len(values)):
-        out[i] = values[i] if valid[i] and values[i] != missing else 0
+        there = valid[i]
+        for sentinel in missing:
+            there = there and values[i] != sentinel
+        out[i] = values[i] if there else 0
         # a double may be too large for a float
-        if valid[i] and values[i] != missing and np.isfinite(out[i]):
+        if there and np.isfinite(out[i]):
             bits[i >> 3] |= np.uint8(1 << (i & 7))
         else:
             out[i] = 0
@@ -367,4 +374,4 @@ def own_columns(prefix: str, fields: Iterable[Field]) -> tuple[Column, ...]:
 
 def snake_case(name: str) -> str:
     """Write a field's name with small letters: ``objectId`` as ``object_id``."""
-    return "".join(f"_{c.lower()}" if c.isupper() and i and not name[i - 1].isupper() else c.lower() for i, c in enumerate(name))
+    return "".join(f"_{c.lower()}" if c.isupper() and name[i - 1 : i].islower() else c.lower() for i, c in enumerate(name))

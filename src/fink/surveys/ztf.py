@@ -127,8 +127,8 @@ class ZTF(MappedSurvey):
     def plain(self) -> tuple[Plain, ...]:  # type: ignore[override]  # computed when first asked for
         """Columns that are a field as it stands."""
         core = [(name, (path,)) for name, path in _PLAIN.items()] + list(_NEAREST_STAR.items())
-        found = [Plain(name, tuple(f"candidate.{path}" for path in paths), MISSING) for name, paths in core]
-        return (*found, *(Plain(name, (path,), MISSING) for name, path in self._own_paths.items()))
+        found = [Plain(name, tuple(f"candidate.{path}" for path in paths), (MISSING,)) for name, paths in core]
+        return (*found, *(Plain(name, (path,), (MISSING,)) for name, path in self._own_paths.items()))
 
     @cached_property
     def paths(self) -> frozenset[str]:  # type: ignore[override]  # computed when first asked for
