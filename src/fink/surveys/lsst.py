@@ -24,12 +24,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fink.codecs.schemas import WriterSchema, parse_schema
-from fink.columns import COLUMNS, Column
+from fink.columns import Column
 from fink.errors import SchemaError
 from fink.lightcurves import DETECTION, FORCED, LIMIT, Band, LightCurves, magnitude
 from fink.sky import calendar_date, tai_to_utc
 from fink.surveys.fields import Field, Version, read_table, version_text
-from fink.surveys.mapping import Fields, Integers, MappedSurvey, Values
+from fink.surveys.mapping import Fields, Integers, MappedSurvey, Plain, Values
 from fink.surveys.points import merge_points, points
 
 BANDS = tuple(
@@ -75,11 +75,13 @@ _DIRECT: dict[str, tuple[str, ...]] = {
     "real_score": (_SOURCE + "reliability",),
     "is_dipole": (_SOURCE + "isDipole",),
     "trail_length": (_SOURCE + "trailLength",),
-    "sso_name": ("ssSource.designation", "mpc_orbits.designation", "MPCORB.mpcDesignation"),
     "sso_mag": ("ssSource.ephVmag", "ssSource.predictedVMagnitude"),
     "sso_separation": ("ssSource.ephOffset",),
 }
 """Fields that are core columns as they are; of several the first that the packet has."""
+
+_DESIGNATIONS = ("mpc_orbits.packed_primary_provisional_designation", "ssSource.designation", "MPCORB.mpcDesignation")
+"""Names of a moving object: packed ones, which all versions have, before what may be unpacked."""
 
 _COMPUTED = {
     "alert_id": "diaSourceId",
@@ -92,9 +94,10 @@ _COMPUTED = {
 
 _STAMPS = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
 
-_NUMBERS = "diaSourceId diaObjectId snr isNegative is_negative extendedness ixx iyy ixy ixxPSF iyyPSF".split()
+_NUMBERS = ("diaSourceId", "diaObjectId", "snr", "isNegative", "is_negative", "extendedness", "ixx", "iyy", "ixy", "ixxPSF", "iyyPSF")
 _ALSO = (
     "lsst_schema_version",
+    *_DESIGNATIONS,
     *(_SOURCE + name for name in (*_NUMBERS, *FLAGS)),
     "diaObject.nDiaSources",
     "diaObject.firstDiaSourceMjdTai",
@@ -165,10 +168,19 @@ def _own_columns() -> tuple[OwnColumn, ...]:
 OWN = _own_columns()
 
 
+_READ = ("mjd", "band", "flux", "flux_err")
+"""Core columns that are fields as they are, but which more is computed from."""
+
+
+def _plain() -> tuple[Plain, ...]:
+    """Give the columns that are a field as it is."""
+    core = (Plain(name, paths) for name, paths in _DIRECT.items() if name not in _READ)
+    return (*core, *(Plain(own.column.name, own.paths) for own in OWN))
+
+
 def _paths() -> frozenset[str]:
-    """Give the paths of everything that columns and points are made of."""
-    paths = {*_ALSO, *(path for candidates in _DIRECT.values() for path in candidates)}
-    paths.update(path for own in OWN for path in own.paths)
+    """Give the paths of what columns are computed from and points are made of."""
+    paths = {*_ALSO, *(path for name in _READ for path in _DIRECT[name])}
     for array, (kind, names) in _POINTS.items():
         inside = {**names, **(_MEASURED if kind != LIMIT else {})}
         paths.update(f"{array}[].{name}" for name in (*inside.values(), "midpointMjdTai", "band", "detector"))
@@ -204,21 +216,6 @@ def schema_version(schema: WriterSchema) -> Version | None:
     return matches[-1] if matches else OLDEST
 
 
-def _column(fields: Fields, paths: Sequence[str], kind: pa.DataType) -> pa.Array | None:
-    """Give a field as an Arrow array, the first of several that the packets have; None where no packet has a value."""
-    path = next((path for path in paths if path in fields.decoded), None)
-    if path is None or not (valid := fields.decoded.valid(path)).any():
-        return None
-    if kind == pa.string():
-        return fields.decoded.text(path)
-    values = fields.decoded.values(path)
-    if pa.types.is_floating(kind):
-        floats = values if values.dtype == np.float64 else fields.number(path)
-        return pa.array(floats.astype(kind.to_pandas_dtype(), copy=False), from_pandas=True)
-    typed = values.astype(kind.to_pandas_dtype(), copy=False)
-    return pa.array(typed) if valid.all() else pa.array(typed, mask=~valid)
-
-
 _BAND_OF_BYTE = np.full(256, -1, np.int8)
 _BAND_OF_BYTE[[ord(band.name) for band in BANDS]] = np.arange(len(BANDS))
 
@@ -229,6 +226,12 @@ def _bands(fields: Fields, path: str) -> NDArray[np.int8]:
         return np.full(fields.rows(path), -1, np.int8)
     starts, lengths, _ = fields.decoded.ranges(path)
     return np.where(lengths == 1, _BAND_OF_BYTE[fields.decoded.buffer[starts]], np.int8(-1))
+
+
+def _known_bands(fields: Fields) -> pa.Array:
+    """Give the filter of each alert; null where it is missing or unknown."""
+    bands = _bands(fields, _SOURCE + "band")
+    return pa.array(bands, mask=bands < 0)
 
 
 def _light_curves(fields: Fields) -> LightCurves:
@@ -309,6 +312,13 @@ def _shapes(fields: Fields) -> dict[str, Values]:
         }
 
 
+def _designation(fields: Fields) -> pa.Array:
+    """Give the designation of the moving object; null for what does not move."""
+    names = [fields.text(path) for path in _DESIGNATIONS if path in fields.decoded]
+    filled = [pc.if_else(pc.equal(name, ""), pa.scalar(None, pa.string()), name) for name in names if name.null_count < fields.n]
+    return pc.coalesce(*filled) if filled else pa.nulls(fields.n, pa.string())
+
+
 def _identity(fields: Fields) -> dict[str, Values]:
     """Give the numbers and names of the alert, and its schema's version."""
     objects = fields.integer(_SOURCE + "diaObjectId")
@@ -319,6 +329,7 @@ def _identity(fields: Fields) -> dict[str, Values]:
         versions = pc.coalesce(pc.replace_substring(told, "_", "."), versions)
     return {
         "alert_id": fields.integer(_SOURCE + "diaSourceId"),
+        "sso_name": _designation(fields),
         "object_id": pa.array(objects.values, mask=~objects.valid | (objects.values == 0)).cast(pa.string()),
         "schema_version": versions,
     }
@@ -331,6 +342,7 @@ class Lsst(MappedSurvey):
     columns = tuple(own.column for own in OWN)
     bands = BANDS
     history_window = 365.0
+    plain = _plain()
     paths = _paths()
     night_paths = frozenset({_SOURCE + "midpointMjdTai"})
     stamps = _STAMPS
@@ -373,15 +385,7 @@ class Lsst(MappedSurvey):
         values["flagged"] = _flagged(fields)
         values["snr"] = np.copysign(fields.number(_SOURCE + "snr"), np.where(np.isnan(flux), 1.0, flux))
         values["limit_mag"] = magnitude(5 * err)
-        unread = {name: (paths, COLUMNS[name].type) for name, paths in _DIRECT.items() if name not in values}
-        unread |= {own.column.name: (own.paths, own.column.type) for own in OWN}
-        for name, (paths, kind) in unread.items():
-            column = _column(fields, paths, kind)
-            if column is not None:
-                values[name] = column
-        known = _bands(fields, _SOURCE + "band") >= 0
-        if not known.all() and "band" in values:
-            values["band"] = pc.if_else(pa.array(known), values["band"], pa.scalar(None, pa.string()))
+        values["band"] = pa.DictionaryArray.from_arrays(_known_bands(fields), [band.name for band in BANDS]).cast(pa.string())
         return values, _light_curves(fields)
 
     def night(self, fields: Fields) -> NDArray[np.int32]:
