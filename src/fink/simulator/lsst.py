@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 VERSION = (10, 0)
 _FIRST_NIGHT = 59000
-_FLAGS = [
+_FLAGS = (
     "centroid_flag",
     "apFlux_flag",
     "apFlux_flag_apertureTruncated",
@@ -51,7 +51,7 @@ _FLAGS = [
     "pixelFlags_saturatedCenter",
     "pixelFlags_interpolatedCenter",
     "glint_trail",
-]
+)
 """Flags that no simulated source has."""
 _PIXEL = 0.2
 

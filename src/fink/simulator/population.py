@@ -272,7 +272,7 @@ def _join(blocks: list[Population]) -> Population:
     sizes = np.concatenate([np.diff(block.offsets) for block in blocks])
     joined = {
         name: np.concatenate([getattr(block, name) for block in blocks])
-        for name in ("kind", "field", "ra", "dec", "detector", "x", "y", "earlier", "earlier_mjd")
-        + ("visit", "true_flux", "flux", "flux_err", "template")
+        for name in Population.__dataclass_fields__
+        if name not in ("parameters", "offsets")
     }
     return Population(parameters=parameters, offsets=np.concatenate(([0], np.cumsum(sizes))).astype(np.int64), **joined)

@@ -185,9 +185,9 @@ class Visits:
         return np.isin(self.night, nights)
 
 
-def midnight_ra(night: NDArray[np.float64]) -> NDArray[np.float64]:
+def midnight_ra(night: NDArray[np.float64] | NDArray[np.int64] | int) -> NDArray[np.float64]:
     """Right ascension opposite the mean Sun [deg] at these dates [MJD]."""
-    return ((night - EQUINOX) * 360.0 / YEAR + 180.0) % 360.0
+    return (np.asarray(night, np.float64) - EQUINOX) * 360.0 / YEAR % 360.0 + 180.0
 
 
 def _grid(telescope: Telescope) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -202,7 +202,7 @@ def _grid(telescope: Telescope) -> tuple[NDArray[np.float64], NDArray[np.float64
 def choose_fields(telescope: Telescope, night: int, rng: np.random.Generator) -> Fields:
     """Choose the fields that a telescope watches around a night: those that are up for hours at midnight."""
     ra, dec = _grid(telescope)
-    hour_angle = (ra - midnight_ra(np.float64(night)) + 180.0) % 360.0 - 180.0
+    hour_angle = (ra - midnight_ra(night) + 180.0) % 360.0 - 180.0
     up = np.flatnonzero(np.abs(hour_angle) < 65.0)
     chosen = up[np.sort(rng.permutation(len(up))[: telescope.n_fields])]
     phase = rng.integers(0, telescope.cadence, len(chosen))
@@ -241,9 +241,10 @@ def _observe(
     """Give each exposure its time, seeing and depth: the Moon brightens the sky, most in the blue."""
     # no two nights begin at the same time, so that periods near the cadence do not hide
     delay = rng.uniform(0.0, 0.02, int(night.max() - night.min()) + 1)[night - night.min()]
-    start = night + telescope.begin + delay + sequence * telescope.slot / 86400.0
+    start: NDArray[np.float64] = night + telescope.begin + delay + sequence * telescope.slot / 86400.0
     order = np.lexsort((start, field))
-    night, field, sequence, band, start = (x[order] for x in (night, field, sequence, band, start))
+    night, field, sequence, band = (x[order] for x in (night, field, sequence, band))
+    start = start[order]
     seeing = telescope.seeing * np.exp(rng.normal(0.0, 0.18, len(start)))
     moon = 0.5 - 0.5 * np.cos(2.0 * np.pi * (start - NEW_MOON) / MONTH)
     blueness = (5500.0 / np.array(telescope.wavelengths))[band] ** 2

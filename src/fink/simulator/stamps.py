@@ -161,7 +161,7 @@ def _draw(
             state = state * 6364136223846793005 + 1442695040888963407
             x = ((state >> 20) & 1023) / 1023.0 - 0.5
             y = ((state >> 32) & 1023) / 1023.0 - 0.5
-            bright = 10.0 ** (3.0 * ((state >> 44) & 1023) / 1023.0)
+            bright = 10.0 ** (2.4 * ((state >> 44) & 1023) / 1023.0)
             _add(still, x * side, y * side, bright * 3.5 * sigma[a] * pixel_noise[a], sigma[a])
         if host_size[a] > 0.0:
             for k in range(4):

@@ -89,7 +89,7 @@ def sn_ia_flux(mjd: Floats, wavelength: Floats, p: Parameters) -> Floats:
 
 
 def sn_ii_flux(mjd: Floats, wavelength: Floats, p: Parameters) -> Floats:
-    """Flux of a type II supernova: a fast rise, a plateau of some 100 d, a fall of two magnitudes, a tail; doi:10.1088/0004-637X/786/1/67."""
+    """Flux of a type II supernova: a fast rise, a plateau of 100 d, a fall of two magnitudes; doi:10.1088/0004-637X/786/1/67."""
     phase = _phase(mjd, p)
     rise = 1.0 / (1.0 + np.exp(-np.clip((phase + 4.0) / p["rise"] * 2.5, -60.0, 60.0)))
     plateau = np.exp(-np.clip(phase, 0.0, None) / p["fall"])

@@ -20,7 +20,7 @@ def _star(rng: np.random.Generator, stage: Stage, *, bright: float, faint: float
 
 def _around_mean(wavelength: Floats, delta: Floats, p: Parameters) -> Floats:
     """Difference flux [nJy] of a star that is ``delta`` magnitudes fainter than its mean."""
-    return flux_of(p["mean_mag"]) * blackbody(wavelength, p["temperature"]) * np.expm1(-0.4 * np.log(10.0) * delta)
+    return np.asarray(flux_of(p["mean_mag"]) * blackbody(wavelength, p["temperature"]) * np.expm1(-0.4 * np.log(10.0) * delta))
 
 
 def _draw_rr_lyrae(rng: np.random.Generator, stage: Stage) -> dict[str, Floats]:
@@ -113,7 +113,7 @@ def damped_walk(mjd: Floats, p: Parameters) -> Floats:
 def agn_flux(mjd: Floats, wavelength: Floats, p: Parameters) -> Floats:
     """Flux of an active nucleus around its mean, bluer when brighter."""
     delta = p["amplitude"] * (4800.0 / wavelength) ** 0.5 * damped_walk(mjd, p)
-    return flux_of(p["mean_mag"]) * (wavelength / 6300.0) ** 0.3 * np.expm1(-0.4 * np.log(10.0) * delta)
+    return np.asarray(flux_of(p["mean_mag"]) * (wavelength / 6300.0) ** 0.3 * np.expm1(-0.4 * np.log(10.0) * delta))
 
 
 def _draw_dwarf_nova(rng: np.random.Generator, stage: Stage) -> dict[str, Floats]:

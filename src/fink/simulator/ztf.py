@@ -273,7 +273,7 @@ def _neighbours(points: Points, at: Ints, seed: int) -> dict[str, Values]:
 def _g_minus_r(temperature: Floats) -> Floats:
     """Colour of a black body [mag], 0.5 where the temperature is not known."""
     warm = np.nan_to_num(temperature, nan=5200.0)
-    pair = [blackbody(np.float64(wavelength), warm) for wavelength in (4746.5, 6366.4)]
+    pair = [blackbody(np.full_like(warm, wavelength), warm) for wavelength in (4746.5, 6366.4)]
     return np.asarray(-2.5 * np.log10(pair[0] / pair[1]))
 
 
