@@ -36,6 +36,7 @@ BANDS = tuple(
     Band(name, "lsst", wavelength) for name, wavelength in zip("ugrizy", (3671.0, 4827.0, 6223.0, 7546.0, 8691.0, 9712.0), strict=True)
 )
 OLDEST: Version = (7, 0)
+_LAST_DAY = 2_973_483.0  # MJD of 9999-12-31
 
 FLAGS = (
     "isDipole",
@@ -380,7 +381,8 @@ class Lsst(MappedSurvey):
         mjd = fields.number(_SOURCE + "midpointMjdTai")
         values: dict[str, Values] = {"mjd": mjd, "flux": flux, "flux_err": err}
         values |= _identity(fields) | _history(fields, mjd) | _shapes(fields)
-        values["night"] = _nights(mjd)
+        nights = _nights(mjd)
+        values["night"] = Integers(nights.astype(np.int64), nights != 0)
         values["positive"] = _positive(fields, flux)
         values["flagged"] = _flagged(fields)
         values["snr"] = np.copysign(fields.number(_SOURCE + "snr"), np.where(np.isnan(flux), 1.0, flux))
@@ -390,16 +392,16 @@ class Lsst(MappedSurvey):
 
     def night(self, fields: Fields) -> NDArray[np.int32]:
         """Give the night of each packet: the date of UTC - 12 h."""
-        return calendar_date(tai_to_utc(fields.number(_SOURCE + "midpointMjdTai")) - 0.5)
+        return _nights(fields.number(_SOURCE + "midpointMjdTai"))
 
     def public_name(self, column: str) -> str:
         """Give the public name of a column: ``r:`` and the survey's own name of the field, else ``f:`` and ours."""
         return _public_names().get(column, f"f:{column}")
 
 
-def _nights(mjd: NDArray[np.float64]) -> Integers:
-    nights = calendar_date(tai_to_utc(mjd) - 0.5).astype(np.int64)
-    return Integers(nights, nights != 0)
+def _nights(mjd: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Give the date of UTC - 12 h, 0 without a time; a time beyond the year 9999, as in made-up packets, counts as its last day."""
+    return calendar_date(np.clip(tai_to_utc(mjd) - 0.5, 0.0, _LAST_DAY))
 
 
 @cache
