@@ -148,7 +148,8 @@ class Compactor:
         self._lake = lake
         self._columns = columns
         self._thread = ThreadPoolExecutor(1, "compaction")
-        self._running: Future[Change] | None = None
+        self._running: tuple[Compaction, Future[Change]] | None = None
+        self._failed: set[str] = set()
 
     def advance(self, *, wait: bool = False, everything: bool = False) -> Change | None:
         """Give the change of the job that has finished, if one has; start the next one where none is running.
@@ -163,16 +164,21 @@ class Compactor:
         Raises
         ------
         ArchiveError
-            If the job failed; nothing has changed then.
+            If the job failed; nothing has changed then, and it is not tried again, so that the others go on.
         """
         if self._running is None:
             jobs = plan_compactions(self._lake.records(), everything=everything)
-            if jobs:
-                self._running = self._thread.submit(compact, self._lake, jobs[0], self._columns)
-        if self._running is None or not (wait or self._running.done()):
+            job = next((job for job in jobs if job.target not in self._failed), None)
+            if job is not None:
+                self._running = job, self._thread.submit(compact, self._lake, job, self._columns)
+        if self._running is None or not (wait or self._running[1].done()):
             return None
-        finished, self._running = self._running, None
-        return finished.result()
+        (job, finished), self._running = self._running, None
+        try:
+            return finished.result()
+        except ArchiveError:
+            self._failed.add(job.target)
+            raise
 
     def close(self) -> None:
         """Wait for the running job and let it go: its file is not listed, so recovery removes it."""

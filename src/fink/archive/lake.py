@@ -119,6 +119,7 @@ class Lake:
             if record is None:
                 self._forget_writer(name)
                 self._records.pop(name, None)
+                self._maps.pop(name, None)
                 (self.folder / name).unlink(missing_ok=True)
                 continue
             if name in self._writers:
@@ -406,9 +407,17 @@ def segment_name(kind: Kind, survey: str, night: int, commit: int) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the disk keep which files a folder holds."""
+    """Have the disk keep which files a folder holds.
+
+    Raises
+    ------
+    ArchiveError
+        If it does not.
+    """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        raise ArchiveError(f"cannot sync {folder}: {error.strerror}; free some space or repair the disk") from error
     finally:
         os.close(handle)

@@ -323,7 +323,7 @@ def packets_at(data: memoryview, offsets: NDArray[np.int64], lengths: NDArray[np
     words = np.frombuffer(data[: len(data) // 8 * 8], np.int64)
     wrong = (offsets % 8 != 0) | (offsets < ALIGNMENT + PREFIX) | (offsets + lengths > len(data))
     heads = np.where(wrong, 2, offsets // 8)
-    wrong |= words[heads - 1] != lengths if len(words) else True
+    wrong |= words[heads - 1] != lengths
     if wrong.any():
         first = int(np.argmax(wrong))
         raise ArchiveError(f"{name} holds no packet of {lengths[first]} bytes at byte {offsets[first]}; run `fink archive verify`")

@@ -29,7 +29,8 @@ _LOCK = (
     "enable_external_access = false",
     "lock_configuration = true",
 )
-_MISSING = re.compile(r"column (?:named )?\"(?P<name>[^\"]+)\"|with name (?P<table>\S+) does not exist")
+_NO_COLUMN = re.compile(r"Referenced column \"([^\"]+)\" not found|does not have a column named \"([^\"]+)\"")
+_NO_TABLE = re.compile(r"(?:Table|Function) with name (\S+) does not exist")
 
 
 def connect(lake: Lake, records: Mapping[str, FileRecord], *, megabytes: int = 2048, threads: int = 2) -> duckdb.DuckDBPyConnection:
@@ -170,10 +171,12 @@ def _interrupted_after(connection: duckdb.DuckDBPyConnection, seconds: float) ->
 
 def _explain(connection: duckdb.DuckDBPyConnection, message: str) -> str:
     """Turn DuckDB's message into one that names the nearest column or table, without the file names that it may hold."""
-    found = _MISSING.search(message)
-    if found is None:
+    table = _NO_TABLE.search(message)
+    if table is not None:
+        return f"there is no table or function {table[1]}{did_you_mean(table[1], ('alerts', 'points'))}"
+    column = _NO_COLUMN.search(message)
+    if column is None:
         return message.split("\n")[0]
-    if found["table"]:
-        return f"there is no table or function {found['table']}{did_you_mean(found['table'], ('alerts', 'points'))}"
-    known = {name for (name,) in connection.execute("SELECT DISTINCT column_name FROM duckdb_columns() WHERE NOT internal").fetchall()}
-    return f"there is no column {found['name']}{did_you_mean(found['name'], known)}"
+    name = column[1] or column[2]
+    known = connection.execute("SELECT DISTINCT column_name FROM duckdb_columns() WHERE NOT internal").fetchall()
+    return f"there is no column {name}{did_you_mean(name, sorted(each for (each,) in known))}"
