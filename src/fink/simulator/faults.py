@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fink.errors import ConfigError
+from fink.simulator.replay import names, single_files, write_night
+from fink.simulator.survey import SimulatedNight
 from fink.tables import Packets
 
 
@@ -82,3 +85,24 @@ def with_faults(
 def repeat(packets: Packets, rows: NDArray[np.int64]) -> Packets:
     """Give the packets with those of some rows once more at the end, in the same buffer."""
     return packets.take(np.concatenate([np.arange(len(packets)), rows]))
+
+
+def damage(night: SimulatedNight, folder: Path, seed: int, *, cut_off: int = 6, repeated: int = 10) -> list[Path]:
+    """Write, beside a night's packets, what goes wrong with it: files that end early, and alerts that come a second time.
+
+    Returns
+    -------
+    paths
+        The files that were written: one for each broken item, and one container of the repeated alerts.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng([seed, 8])
+    rows = rng.permutation(len(night.packets))
+    broken = night.take(np.sort(rows[:cut_off]))
+    paths = [folder / f"{night.survey}_{night.night}_cut_{name}.avro" for name in names(broken)]
+    for path, item in zip(paths, single_files(broken), strict=True):
+        path.write_bytes(cut(item, rng))
+    again = night.take(np.sort(rows[cut_off : cut_off + repeated]))
+    if len(again.packets):
+        paths.append(write_night(again, folder / f"{night.survey}_{night.night}_repeated", "container"))
+    return paths

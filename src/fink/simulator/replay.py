@@ -14,13 +14,14 @@ from fink.codecs.writers import wire_prefix
 from fink.errors import ConfigError, did_you_mean
 from fink.simulator.survey import SimulatedNight
 
-FileForm = Literal["container", "tarball", "wire"]
+Form = Literal["container", "tarball", "wire"]
+FORMS: tuple[Form, ...] = get_args(Form)
 """``container``: one Avro file of all alerts. ``tarball``: a night's tar.gz of one Avro file for each, as ZTF publishes. ``wire``: a
 folder of one file for each with Confluent's prefix, as LSST sends."""
 _WIRE_NUMBERS = {"ztf": 402, "lsst": 1000}
 
 
-def write_night(night: SimulatedNight, path: Path, form: FileForm = "container", codec: str = "null") -> Path:
+def write_night(night: SimulatedNight, path: Path, form: str = "container", codec: str = "null") -> Path:
     """Write a night's packets.
 
     Parameters
@@ -28,30 +29,36 @@ def write_night(night: SimulatedNight, path: Path, form: FileForm = "container",
     night
         What `fink.simulator.survey.simulate_night` gave.
     path
-        The file, or for ``wire`` the folder, to write.
+        Where to, without an ending: a container gets ``.avro`` and a tarball ``.tar.gz``; ``wire`` makes a folder.
     form
-        In which form.
+        One of `FORMS`.
     codec
         Compression of a container's blocks.
+
+    Returns
+    -------
+    path
+        What was written.
 
     Raises
     ------
     ConfigError
         If there is no such form.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     if form == "container":
-        packets = night.packets
+        packets, path = night.packets, path.with_name(f"{path.name}.avro")
         write_container(path, packets.schemas[0], packets.buffer, packets.starts, packets.ends, codec)
     elif form == "tarball":
+        path = path.with_name(f"{path.name}.tar.gz")
         _write_tarball(night, path)
     elif form == "wire":
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(exist_ok=True)
         prefix = wire_prefix(_WIRE_NUMBERS[night.survey])
         for row, name in enumerate(names(night)):
             (path / f"{name}.avro").write_bytes(prefix + night.packets.body(row))
     else:
-        known = get_args(FileForm)
-        raise ConfigError(f"no form {form!r} of a night's files{did_you_mean(form, known)}; use one of {', '.join(known)}")
+        raise ConfigError(f"no form {form!r} of a night's files{did_you_mean(form, FORMS)}; use one of {', '.join(FORMS)}")
     return path
 
 

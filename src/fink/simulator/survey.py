@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -62,6 +62,10 @@ class SimulatedNight:
     night: int
     packets: Packets
     truth: pa.Table
+
+    def take(self, rows: Ints) -> Self:
+        """Give only these rows of the night."""
+        return replace(self, packets=self.packets.take(rows), truth=self.truth.take(pa.array(rows)))
 
 
 def writer_schema(survey: str, version: tuple[int, int] | None = None) -> bytes:

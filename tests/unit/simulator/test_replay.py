@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fink.errors import ConfigError
-from fink.simulator.faults import flip_bits, repeat, with_faults
+from fink.simulator.faults import damage, flip_bits, repeat, with_faults
 from fink.simulator.replay import names, single_files, write_night
 from fink.simulator.survey import SimulatedNight, simulate_night
 
@@ -23,13 +23,14 @@ def night(survey: str = "ztf") -> SimulatedNight:
 
 
 def test_a_container_holds_every_alert(tmp_path: Path) -> None:
-    path = write_night(night(), tmp_path / "night.avro", codec="deflate")
+    path = write_night(night(), tmp_path / "night", codec="deflate")
+    assert path.name == "night.avro"
     with path.open("rb") as file:
         assert [record["candid"] for record in fastavro.reader(file)] == night().truth["alert_id"].to_pylist()
 
 
 def test_a_tarball_holds_one_file_for_each_alert_and_is_the_same_each_time(tmp_path: Path) -> None:
-    first, again = (write_night(night(), tmp_path / name, "tarball") for name in ("a.tar.gz", "b.tar.gz"))
+    first, again = (write_night(night(), tmp_path / name, "tarball") for name in ("a", "b"))
     assert first.read_bytes() == again.read_bytes()
     with tarfile.open(first) as archive:
         members = archive.getmembers()
@@ -51,7 +52,7 @@ def test_wire_files_begin_with_the_schemas_number(tmp_path: Path) -> None:
 
 def test_an_unknown_form_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean tarball"):
-        write_night(night(), tmp_path / "x", "tarbal")  # type: ignore[arg-type]
+        write_night(night(), tmp_path / "x", "tarbal")
 
 
 def test_faults_are_what_the_list_says() -> None:
@@ -83,3 +84,17 @@ def test_repeated_packets_share_the_buffer() -> None:
 def test_shares_of_faults_are_checked() -> None:
     with pytest.raises(ConfigError, match="exceed 1"):
         with_faults([b"x"], 1, flipped=0.7, cut_off=0.7)
+
+
+def test_damage_beside_a_night_is_as_it_says(tmp_path: Path) -> None:
+    *broken, again = damage(night(), tmp_path / "packets", 3)
+    whole = dict(zip(names(night()), single_files(night()), strict=True))
+    assert len(broken) == 6
+    for path in broken:
+        original = whole[path.stem.rpartition("_")[2]]
+        assert original.startswith(path.read_bytes())
+        assert path.stat().st_size < len(original)
+    with again.open("rb") as file:
+        repeated = [record["candid"] for record in fastavro.reader(file)]
+    assert len(repeated) == 10
+    assert set(map(str, repeated)) <= set(whole)
