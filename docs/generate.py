@@ -60,7 +60,7 @@ def filters_page() -> str:
         if one.per_night:
             parts.append(f"Expected in a night: {one.per_night[0]} to {one.per_night[1]}.")
     if find_spec("fink.filters.cuts"):
-        rows = [(f"`{name}`", cut.about, f"`{cut.where}`") for name, cut in filters.cuts().items()]
+        rows = [(f"`{name}`", cut.about, f"`{cut.where}`") for name, cut in filters.named_cuts().items()]
         parts += ["## Named cuts", _table(("Cut", "Meaning", "Condition"), rows)]
     return "\n\n".join(parts)
 

@@ -179,7 +179,7 @@ def check_config(
 def _condition(text: str) -> Condition:
     """Parse a condition, or take that of a named filter."""
     declared = filters.registry().get(text)
-    cuts = {name: cut.where for name, cut in filters.cuts().items()}
+    cuts = {name: cut.where for name, cut in filters.named_cuts().items()}
     types = {name: column.type for name, column in vocabulary().items()}
     return parse_condition(declared.where if declared else text, types, cuts)
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from fink import surveys
-from fink.archive.embedded import EmbeddedArchive
 from fink.commits import ModuleCounts
 from fink.engines.plan import Plan
 from fink.lightcurves import LightCurves
 from fink.surveys import Refusal
 from fink.tables import Cutouts, Packets
+
+if TYPE_CHECKING:
+    from fink.archive.embedded import EmbeddedArchive
 
 
 @dataclass(frozen=True)

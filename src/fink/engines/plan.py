@@ -120,7 +120,7 @@ def build_plan(
     chosen = _with_what_they_need(wanted, known_modules, given)
     vocabulary = columns.merge_columns(given.values(), *(_outputs(module) for module in chosen.values()))
     types = {name: column.type for name, column in vocabulary.items()}
-    cuts = {name: cut.where for name, cut in filters.cuts().items()}
+    cuts = {name: cut.where for name, cut in filters.named_cuts().items()}
     steps = tuple(_step(module, types, cuts) for module in _in_order(chosen, given, types, cuts))
     selected = _usable(_named(substreams, known_filters, "substream"), types, cuts, strict=bool(substreams) or not modules)
     record = PlanRecord(

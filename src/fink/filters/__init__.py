@@ -72,7 +72,7 @@ def registry() -> Mapping[str, Substream]:
     return found
 
 
-def cuts() -> Mapping[str, Cut]:
+def named_cuts() -> Mapping[str, Cut]:
     """Give the named cuts, by name."""
     members = vars(importlib.import_module(f"{__name__}.cuts"))
     return {name: member for name, member in members.items() if isinstance(member, Cut)}
