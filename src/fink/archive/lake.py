@@ -75,6 +75,7 @@ class Lake:
             If a listed file is not there, or shorter than recorded.
         """
         self.close()
+        self._settled.clear()
         self._records = dict(recorded)
         for name, record in recorded.items():
             self._recover_file(name, record)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fink.archive.segments import FileRecord, Kind
+from fink.archive.segments import FileRecord
 from fink.errors import ConfigError
 
 GIGABYTE = 1_000_000_000
@@ -23,7 +23,7 @@ def expired(records: Mapping[str, FileRecord], policy: str, *, delivered: int) -
     records
         The files that there are, as the index lists them.
     policy
-        ``all``; ``selected`` (what substreams took); ``none``; or the newest bytes, as ``last:50GB``.
+        ``all``; ``selected`` (what substreams took); ``none``; or the newest bytes, selected or not, as ``last:50GB``.
     delivered
         The last commit that every follower has delivered: selected packets of later commits stay, whatever the policy.
 
@@ -32,10 +32,10 @@ def expired(records: Mapping[str, FileRecord], policy: str, *, delivered: int) -
     ConfigError
         If there is no such policy.
     """
-    names = _oldest_beyond(records, "packets", _limit(policy))
-    limit = float("inf") if policy == "selected" else _limit(policy)
-    selected = _oldest_beyond(records, "selected", limit)
-    return names + [name for name in selected if records[name].last_commit <= delivered]
+    kinds = {"packets"} if policy == "selected" else {"packets", "selected"}
+    segments = {name: record for name, record in records.items() if record.kind in kinds and record.state in ("open", "closed")}
+    beyond = _oldest_beyond(segments, _limit(policy))
+    return [name for name in beyond if records[name].kind == "packets" or records[name].last_commit <= delivered]
 
 
 def _limit(policy: str) -> float:
@@ -49,14 +49,12 @@ def _limit(policy: str) -> float:
     raise ConfigError(f"there is no retention {policy!r}; write all, selected, none, or last:50GB")
 
 
-def _oldest_beyond(records: Mapping[str, FileRecord], kind: Kind, limit: float) -> list[str]:
+def _oldest_beyond(segments: Mapping[str, FileRecord], limit: float) -> list[str]:
     """Give the closed segments that lie beyond so many bytes, counted from the newest commit back."""
     kept = 0.0
     beyond = []
-    newest_first = sorted(records.items(), key=lambda item: (-item[1].last_commit, item[0]))
-    for name, record in newest_first:
-        if record.kind == kind and record.state in ("open", "closed"):
-            kept += record.length
-            if kept > limit and record.state == "closed":
-                beyond.append(name)
+    for name, record in sorted(segments.items(), key=lambda item: (-item[1].last_commit, item[0])):
+        kept += record.length
+        if kept > limit and record.state == "closed":
+            beyond.append(name)
     return beyond

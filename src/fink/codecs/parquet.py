@@ -120,12 +120,13 @@ def replacing(path: Path) -> Iterator[Path]:
         If the disk does not take it; ``path`` is then what it was.
     """
     aside = path.with_name(path.name + ".part")
+    made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
         _sync(aside)
         aside.replace(path)
-        for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
+        for folder in {path.parent, *(each.parent for each in made)}:
             _sync(folder)
     except OSError as error:
         raise ArchiveError(f"cannot write {path}: {error}; free some space or repair the disk") from error

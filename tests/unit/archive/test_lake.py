@@ -132,6 +132,19 @@ def test_a_lost_file_is_named(tmp_path: Path, damage: str) -> None:
     assert len(index.lake.verify(index.records)) == 1
 
 
+def test_recovering_forgets_what_was_under_way(tmp_path: Path) -> None:
+    index = Published(tmp_path)
+    index.commit(1)
+    append_all(index.lake, 2)
+    index.lake.recover(index.records)
+    assert index.lake.unsettled() == {}
+    index.lake.roll_back()
+    append_all(index.lake, 2)
+    index.publish()
+    assert index.lake.verify(index.records) == []
+    assert everything(index.lake, index.records, "rows").num_rows == 40
+
+
 def test_verify_names_the_damaged_file_and_commit(tmp_path: Path) -> None:
     index = Published(tmp_path)
     index.commit(1)

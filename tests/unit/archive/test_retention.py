@@ -57,6 +57,11 @@ def test_selected_packets_wait_for_the_slowest_follower(policy: str, delivered: 
     assert sorted(expired(segments("selected", [4, 3, 2, 1]), policy, delivered=delivered)) == gone
 
 
+def test_selected_and_other_packets_share_the_bytes() -> None:
+    records = segments("packets", [1, 1, 1, 1]) | segments("selected", [1, 1, 1, 1])
+    assert sorted(expired(records, "last:4GB", delivered=99)) == ["packets-0", "packets-1", "selected-0", "selected-1"]
+
+
 @given(
     sizes=st.lists(st.floats(0.1, 5), min_size=1, max_size=8),
     policy=st.sampled_from(["all", "selected", "none", "last:4GB"]),

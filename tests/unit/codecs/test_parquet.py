@@ -107,6 +107,11 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.parquet"]
 
 
+def test_folders_are_made_on_the_way(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "survey=ztf" / "night=20181129" / "a.parquet", TABLE)
+    assert read_parquet(tmp_path / "survey=ztf" / "night=20181129" / "a.parquet").num_rows == 3
+
+
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     table = pa.table({"flux": np.random.default_rng(1).random(100_000)})
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
