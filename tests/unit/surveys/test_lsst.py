@@ -19,9 +19,11 @@ import pyarrow as pa
 import pytest
 from astropy import units
 from astropy.time import Time
+from benchmarks.lsst_packets import lsst_packets
 
 from fink.codecs.avro import decode
 from fink.codecs.containers import confluent_id
+from fink.codecs.cutouts import Stamps
 from fink.codecs.schemas import compile_program, parse_schema
 from fink.columns import CORE
 from fink.errors import SchemaError
@@ -452,3 +454,25 @@ def test_public_names_are_those_of_the_survey() -> None:
     assert survey.public_name("n_detections") == "r:nDiaSources"
     assert survey.public_name("rise_rate") == "f:rise_rate"
     assert survey.public_name("sso_name") == "f:sso_name"
+
+
+def test_version_of_packets_that_other_software_rewrote_is_told() -> None:
+    told = {}
+    for name in ("rubin_test_data_7_4_32cols.avro", "rubin_test_data_9_0_14cols.avro"):
+        packets, _ = packets_of(shared_data("rubin", name).read_bytes())
+        told[name] = set(survey.decode(packets)[0].alerts["schema_version"].to_pylist())
+    assert list(told.values()) == [{"7.4"}, {"9.0"}]
+
+
+@pytest.mark.parametrize("version", [(8, 0), (9, 0), (10, 0), (11, 1)])
+def test_long_histories_decode_whole(version: tuple[int, int]) -> None:
+    packets = lsst_packets(7, 120, 130, distinct=3, version=version)
+    batch, rows, _ = survey.decode(packets)
+    curves = batch.lightcurves
+    assert len(rows) == 7
+    assert np.diff(curves.offsets).tolist() == [251] * 7
+    assert np.bincount(curves.kind, minlength=3).tolist() == [7 * 121, 7 * 130, 0]
+    assert all((np.diff(curves.mjd[a:b]) >= 0).all() for a, b in zip(curves.offsets[:-1], curves.offsets[1:], strict=True))
+    stamps = Stamps(batch.packets, batch.cutouts)
+    assert [image.shape for image in stamps.images("difference") if image is not None] == [(51, 51)] * 7
+    assert stamps.reason(0, "science", "psf") == ""
