@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 DETECTION, FORCED, LIMIT = 0, 1, 2
 """Kinds of point: a detection, forced photometry at the object's place, an upper limit."""
 
+SAME_TIME = 1e-6
+"""Two times that differ by less are one exposure [d]."""
+
 AB_ZERO = 31.4
 """Zero point of AB magnitudes for fluxes in nJy."""
 
@@ -246,3 +249,23 @@ def magnitude(flux: NDArray[Any]) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         value = AB_ZERO - 2.5 * np.log10(np.abs(flux.astype(np.float64)))
     return np.where(np.isfinite(value), value, np.nan)
+
+
+@njit(cache=True, nogil=True)
+def own_points(offsets: NDArray[np.int64], mjd: NDArray[np.float64], kind: NDArray[np.int8], now: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Find each alert's own detection in its light curve, (n,); -1 where there is none at its time.
+
+    Parameters
+    ----------
+    offsets, mjd, kind
+        Of the light curves.
+    now
+        (n,) time of the alerts, MJD in TAI [d].
+    """
+    out = np.full(len(now), -1, np.int64)
+    for i in range(len(now)):
+        for j in range(offsets[i + 1] - 1, offsets[i] - 1, -1):
+            if kind[j] == DETECTION and abs(mjd[j] - now[i]) < SAME_TIME:
+                out[i] = j
+                break
+    return out
