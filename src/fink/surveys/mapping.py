@@ -185,7 +185,7 @@ class MappedSurvey(ABC):
     columns: tuple[Column, ...]
     bands: tuple[Band, ...]
     history_window: float
-    plain: tuple[Plain, ...]
+    plain: tuple[Plain, ...] = ()
     """The columns that are a field as it stands; `map` need not give them."""
     paths: frozenset[str]
     """Every field that `map` asks for."""

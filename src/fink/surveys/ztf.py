@@ -14,14 +14,16 @@ What a packet says and what Fink makes of it:
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from numba import njit
 from numpy.typing import NDArray
 
-from fink.codecs.schemas import parse_schema
+from fink.codecs.schemas import WriterSchema, parse_schema
 from fink.columns import Column
 from fink.errors import SchemaError
 from fink.lightcurves import AB_ZERO, DETECTION, FORCED, LIMIT, Band, LightCurves
@@ -41,8 +43,6 @@ TEMPLATE_RADIUS = 1.5
 STANDARD_EXPOSURE = 30.0
 """Length of an exposure where the packet does not say it [s]."""
 MISSING, MISSING_FORCED = -999.0, -99999.0
-SCHEMA_VERSIONS = ((4, 2), (3, 3))
-"""Versions that packets without a schema are tried against, in this order."""
 
 _PLAIN = {
     "detector": "rcid",
@@ -157,7 +157,7 @@ class ZTF(MappedSurvey):
         )
 
     def recognises(self, schema: bytes) -> bool:
-        """Say whether packets of this schema are ZTF's: by what the record holds, since brokers rename it.
+        """Say whether packets of this schema are ZTF's: by what the record holds, since brokers rename it, and no foreign namespace.
 
         Raises
         ------
@@ -168,13 +168,19 @@ class ZTF(MappedSurvey):
         fields = {item["name"]: item["type"] for item in parsed.fields()}
         held = {item["name"] for item in _record_fields(parsed, fields.get("candidate", "null"))}
         good = "candid" in fields and {"jd", "fid", "magpsf", "isdiffpos", "ra", "dec"} <= held
+        space = parsed.namespace.split(".")[0]
         if parsed.fullname == "ztf.alert" and not good:
             raise SchemaError(f"a ztf.alert schema without candid and a candidate record; it has {', '.join(fields)}")
-        return good and ("objectId" in fields or parsed.fullname == "ztf.alert")
+        # WINTER, DECam and others took over the record, under their own namespaces
+        return good and (space == "ztf" or (space == "" and "objectId" in fields))
 
     def writer_schemas(self) -> list[bytes]:
-        """Give Avro schemas, newest first, that packets without a header may have been written with."""
-        return [_table().schema(version, "ztf") for version in SCHEMA_VERSIONS]
+        """Give Avro schemas, newest first, that packets without a header may have been written with.
+
+        Packets 3.3 were written with null as the second branch of each union, and then as the first.
+        """
+        newest, older = (_table().schema(version, "ztf") for version in ((4, 2), (3, 3)))
+        return [newest, older, orjson.dumps(_null_last(orjson.loads(older)))]
 
     def public_name(self, column: str) -> str:
         """Give the name under which ZTF's users know a column: ``i:`` and the packet's field, or ``d:`` for what Fink adds."""
@@ -211,14 +217,23 @@ class ZTF(MappedSurvey):
         }
 
 
-def _record_fields(schema: object, kind: object) -> list[dict[str, object]]:
+def _record_fields(schema: WriterSchema, kind: Any) -> list[dict[str, Any]]:
     """Give the fields of a record, or of the record that a union may hold."""
     branches = kind if isinstance(kind, list) else [kind]
     for branch in branches:
-        found = schema.resolve(branch)  # type: ignore[attr-defined]
+        found = schema.resolve(branch)
         if isinstance(found, dict) and "fields" in found:
             return list(found["fields"])
     return []
+
+
+def _null_last(kind: Any) -> Any:
+    """Copy a schema with the branches of each union turned round; a default of null goes with them."""
+    if isinstance(kind, dict):
+        return {key: _null_last(value) for key, value in kind.items() if key != "default"}
+    if isinstance(kind, list) and "null" in kind:
+        return [_null_last(branch) for branch in reversed(kind)]
+    return [_null_last(part) for part in kind] if isinstance(kind, list) else kind
 
 
 def _exposure_time(fields: Fields, path: str) -> Floats:
