@@ -378,7 +378,7 @@ class Lsst(MappedSurvey):
     def map(self, fields: Fields) -> tuple[dict[str, Values], LightCurves]:
         """Turn fields into columns and light curves."""
         flux, err = fields.number(_SOURCE + "psfFlux"), fields.number(_SOURCE + "psfFluxErr")
-        mjd = fields.number(_SOURCE + "midpointMjdTai")
+        mjd = _times(fields)
         values: dict[str, Values] = {"mjd": mjd, "flux": flux, "flux_err": err}
         values |= _identity(fields) | _history(fields, mjd) | _shapes(fields)
         nights = _nights(mjd)
@@ -392,11 +392,17 @@ class Lsst(MappedSurvey):
 
     def night(self, fields: Fields) -> NDArray[np.int32]:
         """Give the night of each packet: the date of UTC - 12 h."""
-        return _nights(fields.number(_SOURCE + "midpointMjdTai"))
+        return _nights(_times(fields))
 
     def public_name(self, column: str) -> str:
         """Give the public name of a column: ``r:`` and the survey's own name of the field, else ``f:`` and ours."""
         return _public_names().get(column, f"f:{column}")
+
+
+def _times(fields: Fields) -> NDArray[np.float64]:
+    """Give the time of each alert; NaN where there is none."""
+    mjd = fields.number(_SOURCE + "midpointMjdTai")
+    return np.where(np.isfinite(mjd), mjd, np.nan)
 
 
 def _nights(mjd: NDArray[np.float64]) -> NDArray[np.int32]:

@@ -403,15 +403,15 @@ def test_packets_that_are_no_alert_are_refused_and_the_others_stand() -> None:
     _, record = any_message()
     whole = changed(record)
     bodies = [whole, changed(record, band=None), whole[:-100], changed(record, midpointMjdTai=math.nan), changed(record, dec=99.0), whole]
-    bodies.append(changed(record, band="vr"))
+    bodies += [changed(record, band="vr"), changed(record, midpointMjdTai=math.inf), changed(record, midpointMjdTai=-math.inf)]
     batch, rows, refusals = survey.decode(Packets.from_bodies(bodies, writer_schema(9, 0)))
     assert rows.tolist() == [0, 5]
     assert len(batch) == len(batch.lightcurves) == len(batch.packets) == 2
-    assert [refusal.row for refusal in refusals] == [1, 2, 3, 4, 6]
+    assert [refusal.row for refusal in refusals] == [1, 2, 3, 4, 6, 7, 8]
     assert "band" in refusals[0].reason
     assert "declination" in refusals[3].reason
     nights, unread = survey.nights(Packets.from_bodies(bodies, writer_schema(9, 0)))
-    assert [refusal.row for refusal in unread] == [2, 3]
+    assert [refusal.row for refusal in unread] == [2, 3, 7, 8]
     assert (nights[[0, 1, 4, 5, 6]] > 20250000).all()
 
 
@@ -476,3 +476,25 @@ def test_long_histories_decode_whole(version: tuple[int, int]) -> None:
     stamps = Stamps(batch.packets, batch.cutouts)
     assert [image.shape for image in stamps.images("difference") if image is not None] == [(51, 51)] * 7
     assert stamps.reason(0, "science", "psf") == ""
+
+
+def test_damaged_packets_are_refused_or_read_and_never_stop_the_batch() -> None:
+    random = np.random.default_rng(77)
+    whole = lsst_packets(4, 3, 3, distinct=4)
+    bodies = []
+    for i in range(600):
+        body = bytearray(whole.body(i % 4))
+        reach = 400 if i % 2 else 4000
+        for at in random.integers(0, reach, random.integers(1, 4)):
+            body[at] = random.choice(np.array([0, 127, 128, 255, int(random.integers(256))]))
+        bodies.append(bytes(body))
+    packets = Packets.from_bodies(bodies, whole.schemas[0])
+    batch, rows, refusals = survey.decode(packets)
+    assert sorted([*rows.tolist(), *(refusal.row for refusal in refusals)]) == list(range(600))
+    assert len(rows) > 100
+    assert len(refusals) > 100
+    assert all(refusal.reason for refusal in refusals)
+    assert all(batch.alerts[column.name].null_count == 0 for column in CORE if not column.nullable)
+    assert np.isfinite(batch.lightcurves.mjd).all()
+    nights, unread = survey.nights(packets)
+    assert set(np.flatnonzero(nights == 0)) == {refusal.row for refusal in unread}
