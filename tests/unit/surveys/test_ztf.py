@@ -271,7 +271,8 @@ def test_built_in_schema_reads_real_packets(files: list[bytes], place: int, vers
     with_built_in, _, refusals = survey.decode(bare)
     assert refusals == ()
     assert with_built_in.alerts.equals(with_own.alerts)
-    assert with_built_in.lightcurves.to_arrow().equals(with_own.lightcurves.to_arrow())
+    for name, array in with_own.lightcurves.arrays().items():
+        assert np.array_equal(with_built_in.lightcurves.arrays()[name], array, equal_nan=name.endswith(("flux", "err")))
 
 
 def a_record() -> Record:
