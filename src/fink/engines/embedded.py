@@ -23,7 +23,7 @@ from fink.config import BatchSettings, RunSettings
 from fink.engines.compute import Computed
 from fink.engines.plan import Plan
 from fink.engines.workers import LocalWorker, PlanRequest, ProcessWorker, SharedBuffer, Task, Worker, WorkerFailure, rescue
-from fink.errors import FollowerError
+from fink.errors import FollowerError, SourceError
 from fink.lightcurves import LightCurves
 from fink.streams import Follower, Source, SourceBatch
 from fink.surveys import Refusal
@@ -79,22 +79,20 @@ class _Buffers:
     def __init__(self) -> None:
         self._free: list[SharedBuffer] = []
         self._all: list[SharedBuffer] = []
-        self.last: SharedBuffer | None = None
+        self._last: SharedBuffer | None = None
 
     def allocate(self, size: int) -> NDArray[np.uint8]:
-        """Give memory of at least so many bytes; `last` is the buffer that it lies in."""
-        buffer = self._free.pop() if self._free else None
-        if buffer is None or len(buffer.array) < size:
-            if buffer is not None:
-                buffer.retire()
-            buffer = SharedBuffer(max(size, 1 << 20))
-            self._all.append(buffer)
-        self.last = buffer
-        return buffer.array
+        """Give memory of at least so many bytes for the batch that `take` hands over."""
+        if self._last is None:
+            if not self._free:
+                self._free.append(SharedBuffer())
+                self._all.append(self._free[-1])
+            self._last = self._free.pop()
+        return self._last.reserve(size)
 
     def take(self) -> SharedBuffer | None:
         """Hand over the buffer that the last batch was written into."""
-        buffer, self.last = self.last, None
+        buffer, self._last = self._last, None
         return buffer
 
     def free(self, buffer: SharedBuffer | None) -> None:
@@ -156,23 +154,22 @@ class EmbeddedEngine:
             Whatever stops the run: what was committed until then stays.
         """
         began = time.monotonic()
-        slots = self._start_workers(source)
+        slots = self._start_workers()
         with _stop_on_signals(self.stop):
             try:
                 self._loop(source, slots)
+                self._deliver(at_end=True)
             finally:
                 for slot in slots:
                     slot.worker.close()
                 self._buffers.close()
-        self._deliver(at_end=True)
         self._summary.stopped = self._stop.is_set()
         self._summary.seconds = time.monotonic() - began
         return self._summary
 
-    def _start_workers(self, source: Source) -> list[_Slot]:
-        """Start worker processes, or compute here where one batch or no worker is asked for."""
-        few = source.total is not None and source.total <= min(self._limits.alerts, 1000)
-        if self._settings.workers == 0 or few:
+    def _start_workers(self) -> list[_Slot]:
+        """Start worker processes; without any, compute here, where nothing protects the run from an alert that kills or hangs it."""
+        if self._settings.workers == 0:
             return [_Slot(LocalWorker(self._request, self._archive))]
         return [_Slot(ProcessWorker(self._request, self._settings.timeout)) for _ in range(self._settings.workers)]
 
@@ -180,8 +177,14 @@ class EmbeddedEngine:
         flights: deque[_Flight] = deque()
         night = (0, "")
         after = self._archive.last_commit()
-        while True:
-            batch = None if self._stop.is_set() else source.next_batch(self._limits, self._buffers.allocate)
+        while not self._stop.is_set():
+            try:
+                batch = source.next_batch(self._limits, self._buffers.allocate)
+            except SourceError:
+                # what was read before it is good
+                self._drain(flights, 0)
+                self._deliver(at_end=True)
+                raise
             if batch is None:
                 break
             if (batch.night, batch.survey) != night:
@@ -279,7 +282,8 @@ class _stop_on_signals:
     """Turn SIGTERM and SIGINT into a clean stop while the context lasts; outside the main thread nothing changes."""
 
     def __init__(self, stop: Callable[[], None]) -> None:
-        self._stop, self._before = stop, {}  # type: ignore[var-annotated]
+        self._stop = stop
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():
@@ -288,6 +292,8 @@ class _stop_on_signals:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self._stop()
+        # whoever asks twice does not want to wait for the batches in flight
+        signal.signal(number, self._before[number])
 
     def __exit__(self, *error: Any) -> None:
         for number, handler in self._before.items():

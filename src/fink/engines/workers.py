@@ -6,8 +6,10 @@ import contextlib
 import mmap
 import multiprocessing
 import os
+import queue
 import signal
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -26,29 +28,37 @@ from fink.engines.plan import Plan, build_plan
 from fink.errors import FinkError
 from fink.lightcurves import LightCurves, concatenate_rows
 from fink.surveys import Refusal
-from fink.tables import Cutouts, Packets
+from fink.tables import PADDING, Cutouts, Packets
+
+
+_TIME_TO_START = 120.0
+_TIME_ENOUGH = 30.0
+"""Seconds that no batch is refused, however small, unless the run's own limit is smaller."""
 
 
 class SharedBuffer:
     """Memory that two processes see; it is gone with the last process that holds it, however that one ends."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self) -> None:
         if hasattr(os, "memfd_create"):
             self._fd = os.memfd_create("fink-batch")
             self.path = f"/proc/{os.getpid()}/fd/{self._fd}"
         else:
             self._fd, self.path = tempfile.mkstemp(prefix="fink-batch-")
-        os.ftruncate(self._fd, size)
-        self.array = map_buffer(self.path)
-
-    def retire(self) -> None:
-        """Give the memory back, but keep the path, so that no other buffer is ever taken for this one."""
         self.array = np.zeros(0, np.uint8)
-        os.ftruncate(self._fd, 0)
+
+    def reserve(self, size: int) -> NDArray[np.uint8]:
+        """Give the memory, at least so many bytes of it; what was written before may be gone."""
+        if len(self.array) < size:
+            # powers of two, so that a slowly growing batch seldom needs more
+            os.ftruncate(self._fd, max(1 << 20, 1 << (size - 1).bit_length()))
+            self.array = map_buffer(self.path)
+        return self.array
 
     def close(self) -> None:
         """Give everything back."""
         os.close(self._fd)
+        self.array = np.zeros(0, np.uint8)
         if not self.path.startswith("/proc/"):
             os.unlink(self.path)
 
@@ -67,8 +77,11 @@ class Task:
     night: int
     packets: Packets
     buffer: str
+    """Path of the `SharedBuffer`, empty where they lie in this process's own memory."""
     after: int
     """The archive must be read as of this commit at least: the last one of an earlier night."""
+    share: float = 1.0
+    """Part of a whole batch that this is: a part is given less time."""
 
 
 @dataclass(frozen=True)
@@ -128,13 +141,14 @@ class ProcessWorker:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._request), daemon=True)
+        self._process = context.Process(target=serve, args=(theirs, self._request), daemon=True)
         self._process.start()
+        self._ready = False
         theirs.close()
 
     def submit(self, task: Task) -> None:
         """Send a task; a worker that is already gone is noticed when its result is asked for."""
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._pipe.send(replace(task, packets=replace(task.packets, buffer=np.zeros(0, np.uint8))))
 
     def result(self, task: Task) -> Computed:
@@ -145,21 +159,36 @@ class ProcessWorker:
         WorkerFailure
             If the worker died, or gave no answer in time; a new one stands ready then.
         FinkError
-            Whatever the computation itself refused.
+            If a process cannot even start, or whatever the computation itself refused.
         """
+        if not self._ready:
+            self._wait_for_start()
         try:
-            if not self._pipe.poll(self._timeout):
-                self._restart()
-                raise WorkerFailure(f"took longer than {self._timeout:g} s to compute")
-            answer = self._pipe.recv()
-        except (EOFError, ConnectionResetError) as error:
-            self._process.join()
-            code = self._process.exitcode
+            answer = self._answer(max(self._timeout * task.share, min(self._timeout, _TIME_ENOUGH)))
+        except WorkerFailure:
             self._restart()
-            raise WorkerFailure(f"ended the process that computed it (exit status {code})") from error
+            raise
+        return unpack(answer)
+
+    def _wait_for_start(self) -> None:
+        try:
+            self._answer(max(self._timeout, _TIME_TO_START))
+        except WorkerFailure as failure:
+            raise FinkError(f"a worker {failure} before it had any alert; look at its messages above, or run with 0 workers") from failure
+        self._ready = True
+
+    def _answer(self, timeout: float) -> Any:
+        """Wait for what the worker says next."""
+        try:
+            if not self._pipe.poll(timeout):
+                raise WorkerFailure(f"took longer than {timeout:g} s")
+            answer = self._pipe.recv()
+        except (EOFError, OSError) as error:
+            self._process.join()
+            raise WorkerFailure(f"ended its process (exit status {self._process.exitcode})") from error
         if isinstance(answer, Exception):
             raise answer
-        return unpack(answer)
+        return answer
 
     def _restart(self) -> None:
         self._process.kill()
@@ -169,36 +198,56 @@ class ProcessWorker:
 
     def close(self) -> None:
         """Stop the process."""
-        with contextlib.suppress(BrokenPipeError, OSError):
+        with contextlib.suppress(OSError):
             self._pipe.send(None)
         self._process.join(5)
         self._process.kill()
+        self._process.join()
+        self._process.close()
         self._pipe.close()
 
 
-def _serve(pipe: Connection, request: PlanRequest) -> None:
+def serve(pipe: Connection, request: PlanRequest) -> None:
     """Work on tasks until told to stop, or until the committing process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     pa.set_cpu_count(1)
-    plan = request.build()
-    archive = EmbeddedArchive.reader(request.archive) if request.archive else None
+    tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+    # tasks are taken in while a result is being sent: otherwise both sides could wait for each other to read
+    threading.Thread(target=_take_in, args=(pipe, tasks), daemon=True).start()
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        try:
+            plan = request.build()
+            archive = EmbeddedArchive.reader(request.archive) if request.archive else None
+        except FinkError as error:
+            pipe.send(error)
+            return
+        pipe.send("ready")
+        with archive or contextlib.nullcontext():
+            _work(pipe, tasks, plan, archive)
+
+
+def _take_in(pipe: Connection, tasks: queue.SimpleQueue[Task | None]) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        while (task := pipe.recv()) is not None:
+            tasks.put(task)
+    tasks.put(None)
+
+
+def _work(pipe: Connection, tasks: queue.SimpleQueue[Task | None], plan: Plan, archive: EmbeddedArchive | None) -> None:
     seen = 0
     buffers: dict[str, NDArray[np.uint8]] = {}
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        while (task := pipe.recv()) is not None:
-            if archive is not None and task.after > seen:
-                archive.refresh()
-                seen = task.after
-            if task.buffer not in buffers:
-                buffers[task.buffer] = map_buffer(task.buffer)
-            packets = replace(task.packets, buffer=buffers[task.buffer])
-            try:
-                pipe.send(pack(compute(task.survey, task.night, packets, plan, archive)))
-            except FinkError as error:
-                pipe.send(error)
-    if archive is not None:
-        archive.close()
+    while (task := tasks.get()) is not None:
+        if archive is not None and task.after > seen:
+            archive.refresh()
+            seen = task.after
+        if len(buffers.get(task.buffer, ())) < int(task.packets.ends.max()) + PADDING:
+            buffers[task.buffer] = map_buffer(task.buffer)
+        packets = replace(task.packets, buffer=buffers[task.buffer])
+        try:
+            pipe.send(pack(compute(task.survey, task.night, packets, plan, archive)))
+        except FinkError as error:
+            pipe.send(error)
 
 
 def pack(computed: Computed) -> dict[str, Any]:
@@ -244,7 +293,7 @@ def rescue(worker: Worker, task: Task, failure: WorkerFailure) -> Computed:
     halves = [np.arange(n // 2), np.arange(n // 2, n)]
     parts = []
     for rows in halves:
-        half = replace(task, packets=task.packets.take(rows))
+        half = replace(task, packets=task.packets.take(rows), share=task.share / 2)
         try:
             worker.submit(half)
             part = worker.result(half)
@@ -259,7 +308,7 @@ def _refused(task: Task, reason: str) -> Computed:
     """Say that the single packet of a task cannot be computed."""
     survey = surveys.registry()[task.survey]
     nothing = LightCurves.empty(0, survey.bands)
-    return Computed(pa.table({}), nothing, Cutouts.none(0), np.zeros(0, np.int64), (Refusal(0, f"the packet {reason}"),), {})
+    return Computed(pa.table({}), nothing, Cutouts.none(0), np.zeros(0, np.int64), (Refusal(0, f"computing the alert {reason}"),), {})
 
 
 def _joined(parts: Sequence[Computed]) -> Computed:

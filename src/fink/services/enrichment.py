@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fink.codecs.parquet import arrow_field
+from fink.codecs.parquet import described
 from fink.columns import CORE, merge_columns
 from fink.commits import PlanRecord
 from fink.config import BatchSettings
@@ -116,14 +116,13 @@ def write_tables(
     Number of alerts written.
     """
     declared = merge_columns(CORE, *(survey.columns for survey in surveys), plan.added if plan else ())
-    schema = pa.schema([*(arrow_field(column) for column in declared.values()), pa.field("lightcurve", pa.list_(POINT))])
-    aside = path.with_name(path.name + ".part")
+    fields = [pa.field(column.name, column.type) for column in declared.values()]
+    schema = described(pa.schema([*fields, pa.field("lightcurve", pa.list_(POINT))]), declared)
     written = 0
-    with pq.ParquetWriter(aside, schema, compression="zstd") as writer:
+    with replacing(path) as aside, pq.ParquetWriter(aside, schema, compression="zstd") as writer:
         for _, table in tables(source, plan, limits, on_unreadable):
             writer.write_table(_as(table, schema))
             written += table.num_rows
-    aside.replace(path)
     return written
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fink.commits import UNKNOWN_NIGHT, Commit, PlanRecord, Quarantined
+from fink.commits import UNKNOWN_NIGHT, Commit, FollowerPosition, PlanRecord, Quarantined
 from fink.config import BatchSettings
 from fink.tables import Packets
 
@@ -54,14 +54,6 @@ class Source(Protocol):
 
     def next_batch(self, limits: BatchSettings, allocate: Allocate) -> SourceBatch | None:
         """Give the next batch, or None when there is no more."""
-
-
-@dataclass(frozen=True)
-class FollowerPosition:
-    """The last commit that a follower delivered, and that commit's checksum."""
-
-    commit: int
-    checksum: str
 
 
 class Committed(Protocol):

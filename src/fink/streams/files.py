@@ -1,10 +1,11 @@
-"""Files as a source: single packets, containers, folders, a night's tarball; and files as a follower's output."""
+"""Files as a source: single packets, containers, folders, a night's tarball."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from fink.config import BatchSettings
 from fink.errors import SourceError
 from fink.streams import Allocate, SourceBatch
 from fink.streams.inventory import BLOCKS, NO_SCHEMA, PLAIN, Inventory, SchemaOfId, Surveyor
-from fink.streams.payloads import PayloadReader, unpack
+from fink.streams.payloads import FileState, PayloadReader, unpack
 from fink.surveys import Survey
 from fink.tables import PADDING, Packets
 
@@ -33,13 +34,17 @@ MOST_QUARANTINED = 1 << 26
 
 @dataclass(frozen=True)
 class _File:
-    """A file that takes part in this run."""
+    """A file that takes part in this run.
+
+    ``before`` is what earlier runs left under its key: items committed, items in all, and (while it is unfinished) a checksum of the
+    order in which they are given, all split by ``/``.
+    """
 
     path: Path
     argument: int
+    state: FileState
     key: bytes
-    done: int
-    """Items that earlier runs have committed, in the order in which this source gives them."""
+    before: tuple[bytes, ...]
 
 
 class FilesSource:
@@ -77,128 +82,88 @@ class FilesSource:
         again: bool = False,
     ) -> None:
         self.name = "files"
-        self.skipped: list[Path] = []
         self._arguments = [str(argument) for argument in arguments]
-        self._reader = PayloadReader()
+        self._files, self.skipped = _choose(arguments, progress or {}, again=again)
+        self._reader = PayloadReader({file.path: file.state for file in self._files})
         self._unpacked: tuple[int, NDArray[np.uint8]] = (-1, np.zeros(0, np.uint8))
-        files = self._choose(arguments, progress or {}, again=again)
         surveyor = Surveyor(surveys, schema_of_id)
-        self._file_of_unit: list[int] = []
-        for number, file in enumerate(files):
+        file_of_unit: list[int] = []
+        for number, file in enumerate(self._files):
             surveyor.look_at(file.path)
-            added = len(surveyor.inventory.units) - len(self._file_of_unit)
-            self._file_of_unit += [number] * added
-        self._files = files
+            file_of_unit += [number] * (len(surveyor.inventory.units) - len(file_of_unit))
         self._inventory = surveyor.finish()
-        self._items, self._order_in_file = self._in_order(self._inventory)
+        self._order = _Order(self._inventory, np.array(file_of_unit, np.int64), self._files)
         self._at = 0
 
     @property
     def total(self) -> int:
         """Items still to come."""
-        return len(self._items) - self._at
+        return len(self._order.todo) - self._at
 
     @property
     def surveys(self) -> tuple[str, ...]:
         """Names of the surveys whose alerts are still to come."""
-        present = np.unique(self._items["survey"][self._at :])
+        present = np.unique(self._order.items["survey"][self._order.todo[self._at :]])
         return tuple(self._inventory.surveys[i] for i in present if i >= 0)
-
-    def _choose(self, arguments: Sequence[Path], progress: Mapping[bytes, bytes], *, again: bool) -> list[_File]:
-        chosen: dict[Path, _File] = {}
-        for number, argument in enumerate(arguments):
-            for path in _files_in(argument):
-                status = path.stat()
-                key = POSITIONS + f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}".encode()
-                done, _, total = progress.get(key, b"0/?").partition(b"/")
-                if done == total and not again:
-                    self.skipped.append(path)
-                elif path.resolve() not in chosen:
-                    chosen[path.resolve()] = _File(path, number, key, 0 if done == total else int(done))
-        return list(chosen.values())
-
-    def _in_order(self, inventory: Inventory) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Sort items by night, survey and file; leave out what earlier runs have committed."""
-        items = inventory.items()
-        file = np.array(self._file_of_unit, np.int64)[items["unit"]] if len(items) else np.zeros(0, np.int64)
-        argument = np.array([f.argument for f in self._files], np.int64)[file] if len(items) else file
-        order = np.lexsort((np.arange(len(items)), file, argument, items["survey"], items["night"]))
-        items, file = items[order], file[order]
-        # a file's items keep this order whatever other files take part, so a count is enough to continue a file
-        rank = np.zeros(len(items), np.int64)
-        by_file = np.argsort(file, kind="stable")
-        sizes = np.bincount(file, minlength=len(self._files))
-        first = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64) if len(sizes) else sizes
-        rank[by_file] = np.arange(len(items)) - np.repeat(first, sizes)
-        self._sizes, self._file = sizes, file
-        done = np.array([f.done for f in self._files], np.int64)
-        keep = rank >= done[file] if len(items) else np.zeros(0, np.bool_)
-        self._file = file[keep]
-        return items[keep], rank[keep]
 
     def next_batch(self, limits: BatchSettings, allocate: Allocate) -> SourceBatch | None:
         """Give the next items of one night, survey and argument; None at the end."""
-        if self._at >= len(self._items):
+        if self._at >= len(self._order.todo):
+            self._reader.close()
             return None
-        rows = np.arange(self._at, self._at + self._batch_size(limits))
-        items = self._items[rows]
-        argument = self._arguments[self._files[self._file[rows[0]]].argument]
-        self._at += len(rows)
+        rows = self._order.batch(self._at, limits)
+        items = self._order.items[rows]
+        argument = self._arguments[self._order.argument[rows[0]]]
         if items["schema"][0] == NO_SCHEMA:
-            return SourceBatch(argument, quarantined=tuple(self._quarantined(item) for item in items), progress=self._progress(rows))
-        survey = self._inventory.surveys[items["survey"][0]]
-        packets = self._read(items, allocate)
-        return SourceBatch(argument, survey, int(items["night"][0]), packets, self._places(items), progress=self._progress(rows))
+            batch = SourceBatch(argument, quarantined=tuple(self._quarantined(item) for item in items))
+        else:
+            survey = self._inventory.surveys[items["survey"][0]]
+            batch = SourceBatch(argument, survey, int(items["night"][0]), self._read(items, allocate), self._places(items))
+        self._at += len(rows)
+        return replace(batch, progress=self._order.progress(rows))
 
-    def _batch_size(self, limits: BatchSettings) -> int:
-        """Count the items until the night, survey or argument changes, or the batch is full."""
-        window = self._items[self._at : self._at + limits.alerts]
-        files = self._file[self._at : self._at + limits.alerts]
-        argument = np.array([self._files[file].argument for file in files]) if len(self._arguments) > 1 else np.zeros(len(files))
-        same = (window["night"] == window["night"][0]) & (window["survey"] == window["survey"][0]) & (argument == argument[0])
-        same &= (window["schema"] == NO_SCHEMA) == (window["schema"][0] == NO_SCHEMA)
-        size = int(np.argmin(same)) if not same.all() else len(window)
-        weight = np.cumsum(window["end"][:size] - window["start"][:size])
-        return max(1, int(np.searchsorted(weight, limits.megabytes * 1e6, side="right")))
-
-    def _progress(self, rows: NDArray[np.int64]) -> dict[bytes, bytes]:
-        files, last = np.unique(self._file[rows][::-1], return_index=True)
-        ranks = self._order_in_file[rows][::-1][last]
-        return {
-            self._files[file].key: f"{rank + 1}/{self._sizes[file]}".encode()
-            for file, rank in zip(files.tolist(), ranks.tolist(), strict=True)
-        }
-
-    def _places(self, items: NDArray[Any]) -> Any:
+    def _places(self, items: NDArray[Any]) -> Callable[[int], tuple[str, str]]:
         units, inventory = items["unit"], self._inventory
 
         def place(row: int) -> tuple[str, str]:
             unit = inventory.units[units[row]]
-            return str(unit.path), _place_in(unit.member, int(items["start"][row]))
+            return str(unit.path), unit.place(int(items["start"][row]))
 
         return place
 
     def _quarantined(self, item: Any) -> Quarantined:
-        unit = self._inventory.units[item["unit"]]
-        payload = self._payload(int(item["unit"]))
-        start, end = int(item["start"]), int(item["end"])
-        body = payload[start : min(end, start + MOST_QUARANTINED)].tobytes()
+        unit, start = self._inventory.units[item["unit"]], int(item["start"])
+        body = self._body(int(item["unit"]), start, min(int(item["end"]), start + MOST_QUARANTINED), record=item["writer"] != NO_SCHEMA)
         if item["writer"] != NO_SCHEMA:
             body = container_of(self._inventory.schemas[item["writer"]], body)
-        reason = self._inventory.reasons[item["reason"]]
-        return Quarantined(str(unit.path), _place_in(unit.member, start), reason, body, "", UNKNOWN_NIGHT)
+        return Quarantined(str(unit.path), unit.place(start), self._inventory.reasons[item["reason"]], body, "", UNKNOWN_NIGHT)
+
+    def _body(self, number: int, start: int, end: int, *, record: bool) -> bytes:
+        """Give the bytes of a record, or of a broken part, whose places count in the file's own bytes."""
+        unit, access = self._inventory.units[number], self._inventory.access[number]
+        in_file = access == PLAIN or number in self._inventory.headers
+        if not unit.packing and in_file and (access == PLAIN or not record):
+            target = np.empty(end - start, np.uint8)
+            self._reader.read_into(unit, start, target)
+            return target.tobytes()
+        return self._payload(number)[start:end].tobytes() if record else self._raw(number)[start:end]
+
+    def _raw(self, number: int) -> bytes:
+        """Give the bytes of a unit, unpacked from gzip, xz or bzip2."""
+        if number in self._inventory.kept:
+            return self._inventory.kept[number]
+        data = self._reader.read(self._inventory.units[number])
+        return data if self._inventory.access[number] == PLAIN else unpack(data)
 
     def _payload(self, number: int) -> NDArray[np.uint8]:
         """Give the bytes in which a unit's records lie; the last unit's are kept at hand."""
         if self._unpacked[0] != number:
-            data = self._reader.read(self._inventory.units[number])
-            access = self._inventory.access[number]
-            if access != PLAIN:
-                data = unpack(data)
-            payload = np.frombuffer(data, np.uint8)
-            if access == BLOCKS:
-                buffer = np.concatenate([payload, np.zeros(PADDING, np.uint8)])
-                records, _ = read_containers(buffer, np.zeros(1, np.int64), np.array([len(payload)]))
+            payload = np.frombuffer(self._raw(number), np.uint8)
+            if self._inventory.access[number] == BLOCKS:
+                header = np.frombuffer(self._inventory.headers.get(number, b""), np.uint8)
+                size = len(header) + len(payload)
+                buffer = np.concatenate([header, payload, np.zeros(PADDING, np.uint8)])
+                records, _ = read_containers(buffer, np.zeros(1, np.int64), np.array([size]))
                 payload = records[0].buffer
             self._unpacked = (number, payload)
         return self._unpacked[1]
@@ -225,28 +190,118 @@ class FilesSource:
         unit = self._inventory.units[number]
         if unit.packing or self._inventory.access[number] != PLAIN:
             target[:] = self._payload(number)[origin : origin + len(target)]
-            return
-        try:
-            descriptor = os.open(unit.path, os.O_RDONLY)
-        except OSError as error:
-            raise SourceError(f"{unit.path} cannot be read again: {error.strerror}; leave the files alone while they are read") from error
-        try:
-            got = os.preadv(descriptor, [target.data], origin)
-        finally:
-            os.close(descriptor)
-        if got != len(target):
-            raise SourceError(f"{unit.path} is shorter than it was; leave the files alone while they are read")
+        else:
+            self._reader.read_into(unit, origin, target)
 
 
-def _place_in(member: str, start: int) -> str:
-    return f"member {member}, byte {start}" if member else f"byte {start}"
+class _Order:
+    """The items of some files in the order in which they are given, and what is left to do of them.
+
+    A file's items keep this order whatever other files take part, so a count is enough to continue a file; a checksum over them tells
+    when a newer Fink would order them otherwise, and the file is then read anew.
+
+    Attributes
+    ----------
+    items, file, argument
+        (n,) every item, the number of its file, and of the argument that named that.
+    todo
+        (m,) rows of the items that no earlier run has committed.
+    """
+
+    def __init__(self, inventory: Inventory, file_of_unit: NDArray[np.int64], files: Sequence[_File]) -> None:
+        items = inventory.items()
+        file = file_of_unit[items["unit"]]
+        argument = np.array([f.argument for f in files], np.int64)[file]
+        order = np.lexsort((np.arange(len(items)), file, argument, items["survey"], items["night"]))
+        self.items, self.file, self.argument = items[order], file[order], argument[order]
+        self._files, self._surveys = files, np.array(["", *inventory.surveys], "S32")
+        self._sizes = np.bincount(self.file, minlength=len(files))
+        self._first = np.cumsum(self._sizes) - self._sizes
+        self._by_file = np.argsort(self.file, kind="stable")
+        self._rank = np.zeros(len(items), np.int64)
+        self._rank[self._by_file] = np.arange(len(items)) - np.repeat(self._first, self._sizes)
+        self._checksums: dict[int, bytes] = {}
+        done = np.array([self._done(number) for number in range(len(files))], np.int64)
+        self.todo = np.flatnonzero(self._rank >= done[self.file])
+
+    def _done(self, number: int) -> int:
+        """Count the items that earlier runs have committed."""
+        match self._files[number].before:
+            case (done, total, checksum) if int(total) == self._sizes[number] and checksum == self._checksum(number):
+                return int(done)
+        return 0
+
+    def _checksum(self, number: int) -> bytes:
+        if number not in self._checksums:
+            items = self.items[self._by_file[self._first[number] : self._first[number] + self._sizes[number]]]
+            places = np.stack([items["start"], items["end"], items["night"]]).tobytes()
+            self._checksums[number] = b"%08x" % zlib.crc32(self._surveys[items["survey"] + 1].tobytes(), zlib.crc32(places))
+        return self._checksums[number]
+
+    def batch(self, at: int, limits: BatchSettings) -> NDArray[np.int64]:
+        """Give the rows from ``at`` on until the night, survey or argument changes, or the batch is full."""
+        rows = self.todo[at : at + limits.alerts]
+        items, argument = self.items[rows], self.argument[rows]
+        same = (items["night"] == items["night"][0]) & (items["survey"] == items["survey"][0]) & (argument == argument[0])
+        same &= (items["schema"] == NO_SCHEMA) == (items["schema"][0] == NO_SCHEMA)
+        size = len(rows) if same.all() else int(np.argmin(same))
+        weight = np.cumsum(items["end"][:size] - items["start"][:size])
+        return rows[: max(1, int(np.searchsorted(weight, limits.megabytes * 1e6, side="right")))]
+
+    def progress(self, rows: NDArray[np.int64]) -> dict[bytes, bytes]:
+        """Say how far each file is once these rows are committed."""
+        files, last = np.unique(self.file[rows][::-1], return_index=True)
+        done = self._rank[rows][::-1][last] + 1
+        return {self._files[f].key: self._position(f, d) for f, d in zip(files.tolist(), done.tolist(), strict=True)}
+
+    def _position(self, number: int, done: int) -> bytes:
+        total = int(self._sizes[number])
+        return b"%d/%d" % (done, total) if done == total else b"%d/%d/%s" % (done, total, self._checksum(number))
 
 
-def _files_in(argument: Path) -> list[Path]:
-    """Give a file, or every file below a folder, in the order of their names; names that begin with a dot are left out."""
-    if not argument.exists():
-        raise SourceError(f"there is no file or folder {argument}")
-    if not argument.is_dir():
-        return [argument]
-    below = (path for path in argument.rglob("*") if path.is_file())
-    return sorted(path for path in below if not any(part.startswith(".") for part in path.relative_to(argument).parts))
+def _choose(arguments: Sequence[Path], progress: Mapping[bytes, bytes], *, again: bool) -> tuple[list[_File], list[Path]]:
+    """Give the files to read, each once, and those that earlier runs have finished."""
+    chosen: dict[str, _File] = {}
+    skipped = {}
+    for number, argument in enumerate(arguments):
+        for path, real, status in _files_in(argument):
+            state = FileState(status.st_size, status.st_mtime_ns)
+            key = POSITIONS + f"{real}|{state.size}|{state.changed}".encode(errors="surrogateescape")
+            before = tuple(progress.get(key, b"").split(b"/"))
+            if len(before) == 2 and not again:
+                skipped[real] = Path(path)
+            elif real not in chosen:
+                chosen[real] = _File(Path(path), number, state, key, before)
+    return list(chosen.values()), list(skipped.values())
+
+
+def _files_in(argument: Path) -> Iterator[tuple[str, str, os.stat_result]]:
+    """Give a file, or every file below a folder, with its real path and state, in the order of names."""
+    try:
+        status = argument.stat()
+    except OSError as error:
+        raise SourceError(f"there is no file or folder {argument}: {error.strerror}") from error
+    if argument.is_dir():
+        yield from _files_below(str(argument), set())
+    elif argument.is_file():
+        yield str(argument), os.path.realpath(argument), status
+    else:
+        raise SourceError(f"{argument} is neither a file nor a folder")
+
+
+def _files_below(folder: str, seen: set[str]) -> Iterator[tuple[str, str, os.stat_result]]:
+    """Give the files below a folder; names that begin with a dot and links that lead nowhere or in circles are left out."""
+    real = os.path.realpath(folder)
+    if real in seen:
+        return
+    seen.add(real)
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    except OSError as error:
+        raise SourceError(f"the folder {folder} cannot be read: {error.strerror}") from error
+    for entry in entries:
+        if entry.is_dir():
+            yield from _files_below(entry.path, seen)
+        elif entry.is_file():
+            yield entry.path, os.path.realpath(entry.path) if entry.is_symlink() else f"{real}/{entry.name}", entry.stat()

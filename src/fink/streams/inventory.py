@@ -5,7 +5,7 @@ Knowing the nights beforehand is what lets a source give them in order, however 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fink.codecs.containers import MAGIC, TRUNCATED, Broken, KnownHeaders, Records, confluent_id, read_containers, read_header
+from fink.codecs.containers import MAGIC, MOST_BYTES, TRUNCATED, Broken, KnownHeaders, Records, confluent_id, read_containers, read_header
 from fink.commits import UNKNOWN_NIGHT
-from fink.errors import PacketError, SchemaError
-from fink.streams.payloads import Unit, packing_of, units_of, unpack
+from fink.errors import PacketError, SchemaError, SourceError
+from fink.streams.payloads import Unit, units_of, unpack
 from fink.surveys import Survey
 from fink.tables import PADDING, Packets
 
 CHUNK = 1 << 26
 """Bytes of files that are looked at together."""
+
+KEPT = 1 << 28
+"""Bytes of packed units that are kept in memory from the first look to the reading."""
 
 PLAIN, UNPACKED, BLOCKS = 0, 1, 2
 """How a unit's records are reached: in its bytes, in its bytes when unpacked, in its container blocks when unpacked."""
@@ -71,6 +74,10 @@ class Inventory:
     surveys: tuple[str, ...] = ()
     reasons: list[str] = field(default_factory=list)
     parts: list[NDArray[Any]] = field(default_factory=list)
+    headers: dict[int, bytes] = field(default_factory=dict)
+    """For pieces of packed containers the header of their file."""
+    kept: dict[int, bytes] = field(default_factory=dict)
+    """Unpacked bytes of the first `KEPT` bytes of packed units: nights are read in order, and unpacking starts at the front."""
 
     def items(self) -> NDArray[Any]:
         """Give all records and unreadable items, in the order in which they lie in the files."""
@@ -109,81 +116,90 @@ class Surveyor:
         self._recognised: dict[bytes, tuple[int, int, str]] = {}
         self._waiting: list[tuple[int, bytes]] = []
         self._waiting_bytes = 0
+        self._kept = 0
 
     def look_at(self, path: Path) -> None:
         """Enter what a file holds."""
         try:
-            for unit, data in units_of(path):
-                number = self.inventory.add_unit(unit)
-                if data is None and unit.size > CHUNK and _begins_with(unit.path, MAGIC):
-                    self._look_at_large(number, unit)
+            for unit, data in units_of(path, CHUNK):
+                if data is None:
+                    self._look_at_large(unit)
                 else:
-                    self._wait(number, unit.path.read_bytes() if data is None else data)
+                    self.look_at_bytes(unit, data)
         except PacketError as error:
-            number = self.inventory.add_unit(Unit(path, "", 0, path.stat().st_size))
-            self.inventory.add_broken(number, 0, path.stat().st_size, error.reason)
+            self._refuse(Unit(path, "", 0, path.stat().st_size), error.reason)
+
+    def look_at_bytes(self, unit: Unit, data: bytes) -> None:
+        """Enter what the bytes of a unit hold; small ones are collected and looked at many at a time."""
+        number = self.inventory.add_unit(unit)
+        try:
+            unpacked = unpack(data)
+        except PacketError as error:
+            self.inventory.add_broken(number, 0, len(data), error.reason)
+            return
+        if unpacked is not data:
+            self.inventory.access[number] = UNPACKED
+        if (unpacked is not data or unit.packing) and self._kept + len(unpacked) <= KEPT:
+            self.inventory.kept[number] = unpacked
+            self._kept += len(unpacked)
+        self._waiting.append((number, unpacked))
+        self._waiting_bytes += len(unpacked)
+        if self._waiting_bytes >= CHUNK or len(self._waiting) >= 8192:
+            self._flush()
+
+    def _refuse(self, unit: Unit, reason: str) -> None:
+        """Enter a unit that cannot be read as one item."""
+        self.inventory.add_broken(self.inventory.add_unit(unit), 0, unit.size, reason)
 
     def finish(self) -> Inventory:
         """Give the inventory when everything has been looked at."""
         self._flush()
         return self.inventory
 
-    def _wait(self, number: int, data: bytes) -> None:
-        """Collect small files, so that they are read many at a time."""
-        try:
-            if packing_of(data):
-                data = unpack(data)
-                self.inventory.access[number] = UNPACKED
-        except PacketError as error:
-            self.inventory.add_broken(number, 0, len(data), error.reason)
-            return
-        self._waiting.append((number, data))
-        self._waiting_bytes += len(data)
-        if self._waiting_bytes >= CHUNK or len(self._waiting) >= 8192:
-            self._flush()
-
     def _flush(self) -> None:
-        containers = [(number, data) for number, data in self._waiting if data.startswith(MAGIC)]
-        for number, data in self._waiting:
-            if not data.startswith(MAGIC):
-                self._look_at_bare(number, data)
-        self._waiting, self._waiting_bytes = [], 0
-        if containers:
-            self._look_at_containers(containers)
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        self._look_at_containers([item for item in waiting if item[1].startswith(MAGIC)])
+        self._look_at_bare([item for item in waiting if not item[1].startswith(MAGIC)])
 
     def _look_at_containers(self, containers: Sequence[tuple[int, bytes]]) -> None:
+        if not containers:
+            return
         units = np.array([number for number, _ in containers], np.int64)
         buffer, starts, ends = _joined([data for _, data in containers])
         records, broken = read_containers(buffer, starts, ends, self._known)
-        packed = {int(file) for part in records if part.buffer is not buffer for file in np.unique(part.file)}
-        if packed and len(containers) > 1:
-            # offsets in unpacked blocks only mean something for a file by itself
-            for i in sorted(packed):
-                self._look_at_containers([containers[i]])
-            self._look_at_containers([c for i, c in enumerate(containers) if i not in packed]) if len(packed) < len(containers) else None
-            return
-        if packed:
-            self.inventory.access[units[0]] = BLOCKS
+        alone: set[int] = set()
         for part in records:
-            self._enter(part, units, starts if part.buffer is buffer else np.zeros_like(starts))
-        for item in broken:
+            if part.buffer is buffer:
+                self._enter(part, units, starts)
+            elif len(containers) == 1:
+                self.inventory.access[units[0]] = BLOCKS
+                self._enter(part, units, np.zeros(1, np.int64))
+            else:
+                # offsets in unpacked blocks only mean something for a file by itself
+                alone |= set(np.unique(part.file).tolist())
+        for item in (item for item in broken if item.file not in alone):
             first = int(starts[item.file])
             self.inventory.add_broken(int(units[item.file]), item.start - first, item.end - first, item.reason)
+        for file in sorted(alone):
+            self._look_at_containers([containers[file]])
 
-    def _look_at_bare(self, number: int, data: bytes) -> None:
-        """Enter a record without a header: Confluent's framing, else a packet of a schema that surveys know by heart."""
-        if not data:
-            self.inventory.add_broken(number, 0, 0, "the file is empty")
-            return
-        try:
-            schema, start = self._bare_schema(data)
-        except (SchemaError, PacketError) as error:
-            self.inventory.add_broken(number, 0, len(data), str(error))
-            return
-        buffer, starts, ends = _joined([data])
-        self._enter_packets(schema, buffer, starts + start, ends, np.array([number]), np.zeros(1, np.int64))
+    def _look_at_bare(self, items: Sequence[tuple[int, bytes]]) -> None:
+        """Enter records without a header: in Confluent's framing, else packets of a schema that surveys know by heart."""
+        groups: dict[tuple[bytes, int], list[tuple[int, bytes]]] = {}
+        for number, data in items:
+            try:
+                groups.setdefault(self._bare_schema(data), []).append((number, data))
+            except (SchemaError, PacketError) as error:
+                self.inventory.add_broken(number, 0, len(data), str(error))
+        for (schema, start), members in groups.items():
+            buffer, starts, ends = _joined([data for _, data in members])
+            units = np.array([number for number, _ in members], np.int64)
+            self._enter_packets(schema, buffer, starts + start, ends, units, starts)
 
     def _bare_schema(self, data: bytes) -> tuple[bytes, int]:
+        """Find the schema of a record without a header, and where the record begins."""
+        if not data:
+            raise PacketError("the file is empty")
         if data[0] == 0 and len(data) > 5:
             number = confluent_id(data)
             try:
@@ -199,49 +215,49 @@ class Surveyor:
                     return schema, 0
         raise PacketError("not an Avro container, not a framed message, and no record of a known survey")
 
-    def _look_at_large(self, number: int, unit: Unit) -> None:
-        """Enter a container file larger than memory should hold, piece by piece; each piece is given the file's header."""
-        with open(unit.path, "rb") as file:
+    def _look_at_large(self, whole: Unit) -> None:
+        """Enter a file larger than memory should hold, piece by piece: each piece is a unit of its own."""
+        with open(whole.path, "rb") as file:
             try:
                 header = read_header(file.read(1 << 22))
             except (PacketError, SchemaError) as error:
-                self.inventory.add_broken(number, 0, unit.size, str(error))
-                return
-            if header.codec != "null":
-                self._look_at_containers([(number, unit.path.read_bytes())])
+                self._refuse(whole, str(error))
                 return
             file.seek(0)
-            beginning = file.read(header.header_length)
+            piece = _Piece(whole, file.read(header.header_length), header.codec != "null")
             at, size = header.header_length, CHUNK
-            while at < unit.size:
+            while at < whole.size:
                 file.seek(at)
-                records, stop = self._piece(number, beginning, at, file.read(size), at + size >= unit.size)
-                for part in records:
-                    self._enter(part, np.array([number]), np.array([len(beginning) - at]))
-                # a block larger than the piece needs a larger piece; otherwise the next one begins where this one broke
+                stop = self._look_at_piece(piece, at, file.read(size), size)
+                # a block larger than the piece needs a larger piece; otherwise the next one begins where this one was cut
                 at, size = (stop, CHUNK) if stop > at else (at, 2 * size)
 
-    def _piece(self, number: int, beginning: bytes, at: int, data: bytes, last: bool) -> tuple[list[Records], int]:
-        """Read one piece of a large container; give its records and where the next piece begins."""
-        buffer, starts, ends = _joined([beginning + data])
-        records, broken = read_containers(buffer, starts, ends, self._known)
+    def _look_at_piece(self, piece: _Piece, at: int, data: bytes, size: int) -> int:
+        """Enter one piece of a large container; give where the next one begins."""
+        end_of_file, skipped = piece.whole.size, len(piece.header)
+        if at + len(data) < min(at + size, end_of_file):
+            raise SourceError(f"{piece.whole.path} is shorter than it was; leave files alone while they are read, and run again")
+        buffer, starts, _ = _joined([piece.header, data])
+        end = skipped + len(data)
+        records, broken = read_containers(buffer, starts[:1], np.array([end]), self._known)
         stop = at + len(data)
-        for item in broken:
-            place = item.start - len(beginning) + at
-            cut_here = item.end == len(beginning) + len(data) and not last
-            if cut_here and (item.reason == TRUNCATED or len(beginning) + len(data) - item.start < 32):
-                stop = place
-            elif cut_here and item.end - item.start < len(data):
-                stop = self._break_off(number, place, item)
-            else:
-                self._break_off(number, place, item)
-        return records, stop
-
-    def _break_off(self, number: int, place: int, item: Broken) -> int:
-        """Enter the remainder of a large container behind a break; give its end."""
-        end = self.inventory.units[number].size
-        self.inventory.add_broken(number, place, end, item.reason)
-        return end
+        cut = next((item for item in broken if item.end == end), None)
+        if cut is not None and _more_would_mend(cut) and stop < end_of_file and size <= MOST_BYTES:
+            stop = at + cut.start - skipped
+            broken.remove(cut)
+        elif cut is not None:
+            # nothing behind a break can be told apart: the rest of the file is one item
+            stop = end_of_file
+        if stop > at:
+            number = self.inventory.add_unit(Unit(piece.whole.path, "", at, min(stop - at, len(data))), BLOCKS if piece.packed else PLAIN)
+            if piece.packed:
+                self.inventory.headers[number] = piece.header
+            for part in records:
+                self._enter(part, np.array([number]), np.array([0 if piece.packed else skipped]))
+            for item in broken:
+                until = end_of_file - at if item is cut else item.end - skipped
+                self.inventory.add_broken(number, item.start - skipped, until, item.reason)
+        return stop
 
     def _enter(self, part: Records, units: NDArray[np.int64], origins: NDArray[np.int64]) -> None:
         files = part.file
@@ -261,18 +277,22 @@ class Surveyor:
             return
         schema_number, survey_number, refusal = self._recognise(schema)
         rows = np.zeros(len(starts), ITEM)
-        rows["unit"], rows["start"], rows["end"] = units, starts - origins, ends - origins
-        rows["schema"], rows["writer"], rows["survey"], rows["reason"] = schema_number, schema_number, survey_number, -1
-        refused: Iterator[tuple[int, str]] = iter((i, refusal) for i in range(len(rows)))
-        if not refusal:
+        rows["unit"], rows["start"], rows["end"], rows["writer"] = units, starts - origins, ends - origins, schema_number
+        if refusal:
+            self._refuse_rows(rows, slice(None), refusal)
+        else:
             packets = Packets(buffer, starts, ends, np.zeros(len(starts), np.int32), (schema,))
-            rows["night"], refusals = self._surveys[survey_number].nights(packets)
-            refused = iter((r.row, r.reason) for r in refusals)
-        for row, reason in refused:
-            self.inventory.reasons.append(reason)
-            rows["schema"][row], rows["survey"][row], rows["night"][row] = NO_SCHEMA, -1, UNKNOWN_NIGHT
-            rows["reason"][row] = len(self.inventory.reasons) - 1
+            nights, refusals = self._surveys[survey_number].nights(packets)
+            rows["night"], rows["schema"], rows["survey"], rows["reason"] = nights, schema_number, survey_number, -1
+            for unreadable in refusals:
+                self._refuse_rows(rows, unreadable.row, unreadable.reason)
         self.inventory.parts.append(rows)
+
+    def _refuse_rows(self, rows: NDArray[Any], which: slice | int, reason: str) -> None:
+        """Turn records into items that cannot be read."""
+        self.inventory.reasons.append(reason)
+        rows["schema"][which], rows["survey"][which], rows["night"][which] = NO_SCHEMA, -1, UNKNOWN_NIGHT
+        rows["reason"][which] = len(self.inventory.reasons) - 1
 
     def _recognise(self, schema: bytes) -> tuple[int, int, str]:
         """Find the survey of a writer's schema: number of the schema, of the survey, and why it is refused if it is."""
@@ -292,9 +312,18 @@ class Surveyor:
         return -1, f"the record's schema is not one of a known survey ({names})"
 
 
-def _begins_with(path: Path, magic: bytes) -> bool:
-    with open(path, "rb") as file:
-        return file.read(len(magic)) == magic
+@dataclass(frozen=True)
+class _Piece:
+    """What all pieces of a large container share: the file, its header, and whether its blocks are packed."""
+
+    whole: Unit
+    header: bytes
+    packed: bool
+
+
+def _more_would_mend(item: Broken) -> bool:
+    """Say whether a break at the end of a piece may come from the cut alone, which may fall into a number or a sync marker."""
+    return item.reason == TRUNCATED or item.end - item.start < 32
 
 
 def _joined(bodies: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:

@@ -8,15 +8,22 @@ import lzma
 import os
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
+import numpy as np
 from isal import igzip
+from numpy.typing import NDArray
 
 from fink.errors import PacketError, SourceError
 
+DAMAGED = (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError)
+"""What the unpackers raise on bytes that are not theirs."""
+
+_ADVICE = "leave files alone while they are read, and run again: nothing is lost"
+_READ_AHEAD = 1 << 16
 _PACKED = {b"\x1f\x8b": "gzip", b"\xfd7": "xz", b"BZ": "bzip2"}
 
 
@@ -32,7 +39,7 @@ MOST_UNPACKED = 1 << 31
 
 @dataclass(frozen=True)
 class Unit:
-    """One file, or one member of a tarball: what holds alerts.
+    """One file, a piece of a large one, or one member of a tarball: what holds alerts.
 
     Parameters
     ----------
@@ -43,7 +50,7 @@ class Unit:
     offset, size
         Where its bytes lie: in the file, or in the unpacked tarball.
     packing
-        How the tarball is packed (``gzip``, ``xz``, ``bzip2``), empty where it is not.
+        How the tarball is packed (``gzip``, ``xz``, ``bzip2``, ``none``); empty where there is no tarball.
     """
 
     path: Path
@@ -52,10 +59,9 @@ class Unit:
     size: int
     packing: str = ""
 
-    @property
-    def label(self) -> str:
-        """The name that people see."""
-        return f"{self.path.name}:{self.member}" if self.member else self.path.name
+    def place(self, start: int) -> str:
+        """Say in words where a byte of it is."""
+        return f"member {self.member}, byte {start}" if self.member else f"byte {self.offset + start}"
 
 
 def packing_of(beginning: bytes) -> str:
@@ -77,7 +83,7 @@ def unpack(data: bytes) -> bytes:
     try:
         with _open_packed(data, packing) as stream:
             unpacked = stream.read(MOST_UNPACKED + 1)
-    except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
+    except DAMAGED as error:
         raise PacketError(f"the file is packed with {packing} and damaged: {error}") from error
     if len(unpacked) > MOST_UNPACKED:
         raise PacketError(f"the file takes more than {MOST_UNPACKED} bytes when unpacked from {packing}")
@@ -93,10 +99,22 @@ def _open_packed(source: bytes | Path, packing: str) -> IO[bytes]:
     return stream
 
 
-def units_of(path: Path) -> Iterator[tuple[Unit, bytes | None]]:
+class _CheckedHeader(tarfile.TarInfo):
+    """A member's header that never ends a tarball silently: only the end mark does."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read a header; `tarfile` takes a damaged or missing one for the end, unless it is told of a break."""
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError, tarfile.EmptyHeaderError) as error:  # type: ignore[attr-defined]
+            raise tarfile.SubsequentHeaderError(f"{error} where a member or the end mark is expected") from error  # type: ignore[attr-defined]
+
+
+def units_of(path: Path, most: int) -> Iterator[tuple[Unit, bytes | None]]:
     """Give what a file holds: itself, or the members of the tarball that it is, in their order.
 
-    The bytes come with it where reading them again would cost more; None where the caller reads them.
+    The bytes come with it; None where they are more than ``most`` and not packed, so that the caller reads them in pieces.
 
     Raises
     ------
@@ -106,45 +124,76 @@ def units_of(path: Path) -> Iterator[tuple[Unit, bytes | None]]:
         If the file cannot be read.
     """
     try:
-        with open(path, "rb") as file:
-            beginning = file.read(512)
-            packing = packing_of(beginning)
+        with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
+            data = file.readall() if size <= most else file.read(512)
+            packing = packing_of(data)
+            is_tar = _is_tar(path, data, packing)
+            if packing and not is_tar and size > most:
+                data += file.readall()
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from error
-    if _is_tar(path, packing):
+    if is_tar:
         yield from _members(path, packing)
     else:
-        yield Unit(path, "", 0, size), None
+        yield Unit(path, "", 0, size), data if packing or size <= most else None
 
 
-def _is_tar(path: Path, packing: str) -> bool:
+def _is_tar(path: Path, beginning: bytes, packing: str) -> bool:
+    if not packing:
+        return beginning[257:262] == b"ustar"
     try:
         with _open_packed(path, packing) as stream:
             return stream.read(262)[257:] == b"ustar"
-    except (OSError, EOFError, lzma.LZMAError, zlib.error):
+    except DAMAGED:
         return False
 
 
 def _members(path: Path, packing: str) -> Iterator[tuple[Unit, bytes]]:
     try:
-        with _open_packed(path, packing) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+        with (
+            _open_packed(path, packing) as stream,
+            tarfile.open(fileobj=stream, mode="r|", bufsize=_READ_AHEAD, tarinfo=_CheckedHeader) as tar,
+        ):
             for info in tar:
-                file = tar.extractfile(info) if info.isfile() else None
-                if file is None:
-                    continue
-                data = file.read()
-                if len(data) < info.size:
-                    raise EOFError(f"member {info.name} ends early")
-                yield Unit(path, info.name, info.offset_data, info.size, packing or "none"), data
-    except (tarfile.TarError, OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+                if info.isfile():
+                    yield Unit(path, info.name, info.offset_data, info.size, packing or "none"), _member(tar, info)
+            # the checksum of a packed tarball stands at its end
+            while stream.read(_READ_AHEAD):
+                pass
+    except (tarfile.TarError, *DAMAGED) as error:
         raise PacketError(f"the tarball breaks off: {error}") from error
 
 
-class PayloadReader:
-    """Reads the bytes of units; a packed tarball is read forwards, so asking in order of offset costs one pass."""
+def _member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    if info.size > MOST_UNPACKED:
+        raise EOFError(f"member {info.name} has {info.size} bytes, more than {MOST_UNPACKED}")
+    file = tar.extractfile(info)
+    data = file.read() if file is not None else b""
+    if len(data) < info.size:
+        raise EOFError(f"member {info.name} ends early")
+    return data
 
-    def __init__(self) -> None:
+
+@dataclass(frozen=True)
+class FileState:
+    """Size [byte] and time of change [ns] of a file, which tell whether it is still the one that was looked at."""
+
+    size: int
+    changed: int
+
+
+class PayloadReader:
+    """Reads the bytes of units again; a packed tarball is read forwards, so asking in order of offset costs one pass.
+
+    Parameters
+    ----------
+    states
+        What the files were like when they were looked at.
+    """
+
+    def __init__(self, states: Mapping[Path, FileState]) -> None:
+        self._states = states
         self._path: Path | None = None
         self._stream: IO[bytes] | None = None
         self._position = 0
@@ -155,32 +204,62 @@ class PayloadReader:
         Raises
         ------
         SourceError
-            If the file is gone or shorter than it was.
+            If the file is gone or is not what it was.
         """
+        if unit.packing in ("", "none"):
+            target = np.empty(unit.size, np.uint8)
+            self.read_into(unit, 0, target)
+            return target.tobytes()
         try:
-            data = self._read(unit)
-        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-            raise SourceError(f"{unit.label} cannot be read again: {error}; leave the files alone while they are read") from error
+            data = self._read_packed(unit)
+        except DAMAGED as error:
+            raise SourceError(f"{unit.path} cannot be read again: {error}; {_ADVICE}") from error
         if len(data) != unit.size:
-            raise SourceError(f"{unit.label} is shorter than it was; leave the files alone while they are read")
+            raise SourceError(f"{unit.path} is shorter than it was; {_ADVICE}")
         return data
 
-    def _read(self, unit: Unit) -> bytes:
+    def read_into(self, unit: Unit, start: int, target: NDArray[np.uint8]) -> None:
+        """Fill an array with bytes of an unpacked file, from ``start`` of the unit on.
+
+        Raises
+        ------
+        SourceError
+            If the file is gone or is not what it was.
+        """
+        try:
+            descriptor = os.open(unit.path, os.O_RDONLY)
+            try:
+                self._check(unit.path, descriptor)
+                got = os.preadv(descriptor, [target.data], unit.offset + start)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise SourceError(f"{unit.path} cannot be read again: {error.strerror}; {_ADVICE}") from error
+        if got != len(target):
+            raise SourceError(f"{unit.path} is shorter than it was; {_ADVICE}")
+
+    def _check(self, path: Path, descriptor: int) -> None:
+        status, state = os.fstat(descriptor), self._states[path]
+        if (status.st_size, status.st_mtime_ns) != (state.size, state.changed):
+            raise SourceError(f"{path} changed while it was read; {_ADVICE}")
+
+    def _read_packed(self, unit: Unit) -> bytes:
         if self._stream is None or self._path != unit.path or unit.offset < self._position:
             self.close()
-            self._path, self._position = unit.path, 0
-            self._stream = _open_packed(unit.path, unit.packing if unit.packing != "none" else "")
-        if not unit.packing or unit.packing == "none":
-            self._stream.seek(unit.offset)
-        else:
-            self._skip(unit.offset - self._position)
+            descriptor = os.open(unit.path, os.O_RDONLY)
+            try:
+                self._check(unit.path, descriptor)
+            finally:
+                os.close(descriptor)
+            self._path, self._stream = unit.path, _open_packed(unit.path, unit.packing)
+        self._skip(self._stream, unit.offset - self._position)
         data = self._stream.read(unit.size)
         self._position = unit.offset + len(data)
         return data
 
-    def _skip(self, count: int) -> None:
-        while count > 0 and self._stream is not None:
-            passed = len(self._stream.read(min(count, 1 << 20)))
+    def _skip(self, stream: IO[bytes], count: int) -> None:
+        while count > 0:
+            passed = len(stream.read(min(count, 1 << 20)))
             if passed == 0:
                 raise EOFError("it ends early")
             count -= passed
