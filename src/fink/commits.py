@@ -187,6 +187,14 @@ class Commit:
 
 
 @dataclass(frozen=True)
+class FollowerPosition:
+    """The last commit that a follower delivered, and that commit's checksum."""
+
+    commit: int
+    checksum: str
+
+
+@dataclass(frozen=True)
 class PlanRecord:
     """What a plan was made of, so that followers encode with it after an upgrade too, and a replay can repeat it.
 

@@ -1,0 +1,268 @@
+"""The archive of one machine: commits applied whole or not at all, and the questions it answers, from index and lake."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+
+from fink.archive.applying import LAST, Applier, Step
+from fink.archive.history import history
+from fink.archive.index import ReaderFolder, Store, WriterLock, remove_stale_readers
+from fink.archive.lake import Lake, sync_folder
+from fink.archive.numbering import Numbering
+from fink.archive.queries import Queries
+from fink.archive.rows import indexed_columns
+from fink.commits import Commit, FollowerPosition, Outcome, PlanRecord
+from fink.config import RetentionSettings
+from fink.errors import ArchiveError, NotFoundError
+from fink.lightcurves import LightCurves
+from fink.tables import AlertBatch
+
+FORMAT = 1
+"""Version of the archive's form on disk."""
+
+READER_CACHE = 128
+"""Memory for the block cache of a reader [MB]."""
+
+
+class EmbeddedArchive(Queries):
+    """The archive in one folder: one process writes it, any number read it meanwhile.
+
+    Use `create`, `open` or `reader`, and `close` it, or use it in a ``with`` statement.
+    """
+
+    def __init__(self, folder: Path, store: Store, lake: Lake, identity: str) -> None:
+        super().__init__(store, lake, Numbering(store))
+        self.folder, self.id = folder, identity
+        self._applier: Applier | None = None
+        self._lock: WriterLock | None = None
+        self._reader: ReaderFolder | None = None
+        self._broken = False
+        self._load()
+
+    @classmethod
+    def create(cls, folder: Path, settings: RetentionSettings | None = None, **options: Any) -> Self:
+        """Make an empty archive and open it for writing.
+
+        Raises
+        ------
+        ArchiveError
+            If one is there already.
+        """
+        if (folder / "archive.json").exists():
+            raise ArchiveError(f"there is an archive in {folder} already; open it, or name another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        record = orjson.dumps({"id": uuid.uuid4().hex, "format": FORMAT})
+        aside = folder / ".archive.json"
+        with aside.open("wb") as file:
+            file.write(record)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(folder / "archive.json")
+        sync_folder(folder)
+        return cls.open(folder, settings, **options)
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        settings: RetentionSettings | None = None,
+        *,
+        indexed: frozenset[str] | None = None,
+        step: Step = lambda _: None,
+    ) -> Self:
+        """Open an archive for writing, and bring it back to its last commit.
+
+        Parameters
+        ----------
+        indexed
+            Columns that the index holds; None takes what the vocabulary, the surveys and the modules declare.
+        step
+            Called with a name between the steps of a commit; crash tests end the process there.
+
+        Raises
+        ------
+        ArchiveError
+            If there is none, another run holds it, or its parts contradict one another.
+        """
+        settings = settings or RetentionSettings.model_validate({})
+        identity = _identity(folder)
+        lock = WriterLock(folder / "LOCK")
+        try:
+            store = Store(folder / "index", cache_megabytes=settings.cache_megabytes)
+        except ArchiveError:
+            lock.release()
+            raise
+        archive = cls(folder, store, Lake(folder, writable=True, compact_rows=settings.compact_rows), identity)
+        archive._lock = lock
+        remove_stale_readers(folder / "readers")
+        archive._lake.recover(archive.files())
+        keep = "all" if settings.packets.startswith("last:") else settings.packets
+        archive._applier = Applier(
+            store,
+            archive._lake,
+            archive._numbering,
+            keep_packets=keep,
+            indexed=indexed_columns() if indexed is None else indexed,
+            step=step,
+        )
+        return archive
+
+    @classmethod
+    def reader(cls, folder: Path, *, cache_megabytes: int = READER_CACHE) -> Self:
+        """Open an archive for reading beside its writer; `refresh` follows it.
+
+        Raises
+        ------
+        ArchiveError
+            If there is none.
+        """
+        identity = _identity(folder)
+        if not (folder / "index" / "CURRENT").exists():
+            raise ArchiveError(f"the archive {folder} has never been written; start fink run first")
+        own = ReaderFolder(folder / "readers")
+        try:
+            store = Store(folder / "index", cache_megabytes=cache_megabytes, view=own.path / "index")
+        except ArchiveError:
+            own.close()
+            raise
+        archive = cls(folder, store, Lake(folder, writable=False), identity)
+        archive._reader = own
+        own.hold(archive._last[0])
+        return archive
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of every file, and of the right to write."""
+        self._lake.close()
+        self._store.close()
+        if self._reader is not None:
+            self._reader.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def refresh(self) -> int:
+        """Follow the writer, and give the number of the last commit that is answered from now on."""
+        if self._reader is not None:
+            self._store.catch_up()
+            self._load()
+            self._numbering.forget()
+            self._reader.hold(self._last[0])
+        return self._last[0]
+
+    def _load(self) -> None:
+        number, checksum = orjson.loads(self._store.get("meta", LAST) or b'[0, ""]')
+        self._last: tuple[int, str] = (number, checksum)
+
+    # Writing
+
+    def apply(self, outcome: Outcome) -> Commit:
+        """Archive what is new of a batch, whole or not at all.
+
+        Raises
+        ------
+        ArchiveError
+            If the disk does not take it; the archive then holds what it held before, and the batch can be applied again.
+        """
+        applier = self._writer()
+        try:
+            commit = applier.apply(outcome, self._last)
+        except (OSError, ArchiveError) as error:
+            self._undo()
+            raise ArchiveError(
+                f"commit {self._last[0] + 1} could not be written to {self.folder}: {error}; "
+                "free some space or repair the disk, then run again: it goes on where it was"
+            ) from error
+        self._last = (commit.number, commit.checksum)
+        return commit
+
+    def _undo(self) -> None:
+        """Return to the last commit."""
+        self._broken = True
+        self._numbering.forget()
+        self._lake.roll_back()
+        self._load()
+        self._broken = False
+
+    def _writer(self) -> Applier:
+        if self._applier is None:
+            raise ArchiveError(f"the archive {self.folder} is open for reading; only fink run writes to it")
+        if self._broken:
+            raise ArchiveError(f"the archive {self.folder} could not return to its last commit; close it and open it again")
+        return self._applier
+
+    def register_plan(self, record: PlanRecord) -> str:
+        """Keep what a plan was made of, and give its identity."""
+        self._writer()
+        key = b"plan\0" + record.identity.encode()
+        if self._store.get("meta", key) is None:
+            changes = self._store.changes()
+            changes.put("meta", key, record.to_bytes())
+            self._store.write(changes)
+        return record.identity
+
+    def record_follower(self, name: str, commit: int, checksum: str) -> None:
+        """Note how far a follower has delivered."""
+        self._writer()
+        changes = self._store.changes()
+        changes.put("followers", name.encode(), orjson.dumps(asdict(FollowerPosition(commit, checksum))))
+        self._store.write(changes)
+
+    def maintain(self) -> None:
+        """Do between commits what keeps the archive tidy."""
+
+    # Reading what the engine and followers need
+
+    def history(self, batch: AlertBatch, night: int, window: float, *, as_of: int | None = None) -> LightCurves:
+        """Give each alert's light curve with its object's older points (see `fink.archive.history.history`)."""
+        return history(self._store, self._numbering, batch, night, window, as_of=as_of)
+
+    def position(self, prefix: bytes) -> dict[bytes, bytes]:
+        """Give how far a source had come: what its batches' progress said, by key."""
+        return dict(self._store.scan_prefix("positions", prefix))
+
+    def plan(self, plan_id: str) -> PlanRecord:
+        """Give what a plan was made of.
+
+        Raises
+        ------
+        NotFoundError
+            If no such plan was registered.
+        """
+        record = self._store.get("meta", b"plan\0" + plan_id.encode())
+        if record is None:
+            raise NotFoundError(f"the archive {self.folder} knows no plan {plan_id}")
+        return PlanRecord.from_bytes(record)
+
+    def follower_position(self, name: str) -> FollowerPosition | None:
+        """Give how far a follower has delivered, as it last said; None where it never did."""
+        record = self._store.get("followers", name.encode())
+        return None if record is None else FollowerPosition(**orjson.loads(record))
+
+    def followers(self) -> dict[str, FollowerPosition]:
+        """Give every follower that ever delivered, and how far."""
+        return {key.decode(): FollowerPosition(**orjson.loads(value)) for key, value in self._store.scan("followers", b"")}
+
+
+def _identity(folder: Path) -> str:
+    """Read the identity of the archive in a folder."""
+    path = folder / "archive.json"
+    try:
+        record = orjson.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise ArchiveError(f"there is no archive in {folder}; create one with fink run, or name another folder") from error
+    except orjson.JSONDecodeError as error:
+        raise ArchiveError(f"{path} is not JSON: {error}; restore it from a copy") from error
+    if record.get("format") != FORMAT:
+        raise ArchiveError(f"{path} has the format {record.get('format')!r}; this version of Fink reads format {FORMAT}")
+    return str(record["id"])

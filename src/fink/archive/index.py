@@ -1,0 +1,320 @@
+"""The index's store: column families of ordered bytes in RocksDB, written in one synced batch, read while it is written.
+
+The keys are made in `fink.archive.keys`; nothing here knows what they mean.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, Self
+
+from rocksdict import (
+    AccessType,
+    BlockBasedOptions,
+    Cache,
+    Checkpoint,
+    DbClosedError,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteOptions,
+)
+
+from fink.errors import ArchiveError
+
+FAMILIES: tuple[str, ...] = (
+    "alerts",
+    "rows",
+    "objects",
+    "chunks",
+    "names",
+    "sky",
+    "sso",
+    "substreams",
+    "commits",
+    "selections",
+    "positions",
+    "nights",
+    "ledger",
+    "quarantine",
+    "files",
+    "followers",
+    "meta",
+)
+"""Every column family; all exist from the creation of an archive."""
+
+_WIDE = frozenset({"alerts", "rows", "objects", "chunks", "names", "sky"})
+_MEGABYTE = 1 << 20
+
+
+def _options(cache: Cache, *, wide: bool) -> Options:
+    """Give the options of one family; the wide ones hold an entry per alert or object."""
+    blocks = BlockBasedOptions()
+    blocks.set_block_cache(cache)
+    blocks.set_bloom_filter(10, False)
+    blocks.set_block_size(8192)
+    options = Options(raw_mode=True)
+    options.set_block_based_table_factory(blocks)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_bottommost_compression_type(DBCompressionType.zstd())
+    options.set_write_buffer_size((32 if wide else 8) * _MEGABYTE)
+    options.set_max_write_buffer_number(3)
+    options.set_level_compaction_dynamic_level_bytes(True)
+    return options
+
+
+def _database_options(cache: Cache) -> Options:
+    options = _options(cache, wide=False)
+    options.create_if_missing(True)
+    options.create_missing_column_families(True)
+    options.set_max_open_files(-1)
+    options.set_max_background_jobs(2)
+    options.set_max_total_wal_size(192 * _MEGABYTE)
+    options.set_keep_log_file_num(2)
+    options.set_max_log_file_size(4 * _MEGABYTE)
+    options.set_bytes_per_sync(_MEGABYTE)
+    options.set_paranoid_checks(True)
+    return options
+
+
+class _Refusals:
+    """Turns what the store raises, which is of no class of its own, into an error that says what failed and the remedy."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        self._what, self._remedy = what, remedy
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if kind is Exception or kind is DbClosedError:
+            raise ArchiveError(f"{self._what}: {error}; {self._remedy}") from error
+
+
+class Changes:
+    """What one commit changes in the index: collected first, then written together."""
+
+    def __init__(self, store: Store) -> None:
+        self._batch = WriteBatch(raw_mode=True)
+        self._store = store
+
+    def put(self, family: str, key: bytes, value: bytes) -> None:
+        """Set one entry."""
+        self._batch.put(key, value, self._store.handle(family))
+
+    def put_all(self, family: str, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        """Set many entries of one family."""
+        self._batch.set_default_column_family(self._store.handle(family))
+        put = self._batch.put
+        for key, value in zip(keys, values, strict=True):
+            put(key, value)
+
+    def delete(self, family: str, key: bytes) -> None:
+        """Remove one entry."""
+        self._batch.delete(key, self._store.handle(family))
+
+    def __len__(self) -> int:
+        return len(self._batch)
+
+    def take(self) -> WriteBatch:
+        """Give the write batch; it can be written once."""
+        return self._batch
+
+
+class Store:
+    """Column families of ordered bytes.
+
+    Parameters
+    ----------
+    folder
+        Where the database lies.
+    cache_megabytes
+        Memory for blocks read [MB].
+    view
+        None opens it for writing; else the folder of this reader's own files, and `catch_up` follows the writer.
+    """
+
+    def __init__(self, folder: Path, *, cache_megabytes: int, view: Path | None = None) -> None:
+        cache = Cache(cache_megabytes * _MEGABYTE)
+        families = {name: _options(cache, wide=name in _WIDE) for name in FAMILIES}
+        access = AccessType.read_write() if view is None else AccessType.secondary(str(view))
+        with _Refusals(f"the index in {folder} cannot be opened", "restore it from a copy (fink archive copy makes them)"):
+            self._db = Rdict(str(folder), _database_options(cache), families, access)
+        self.writable = view is None
+        self._families: dict[str, Rdict] = {name: self._db.get_column_family(name) for name in FAMILIES}
+        self._handles = {name: self._db.get_column_family_handle(name) for name in FAMILIES}
+        self._synced = WriteOptions()
+        self._synced.sync = True
+
+    def handle(self, family: str) -> Any:
+        """Give the handle that a write batch names a family by."""
+        return self._handles[family]
+
+    def get(self, family: str, key: bytes) -> bytes | None:
+        """Give the value of a key, or None."""
+        value: bytes | None = self._families[family].get(key)
+        return value
+
+    def get_all(self, family: str, keys: list[bytes]) -> list[bytes | None]:
+        """Give the values of many keys in one request, None for those that are not there."""
+        if not keys:
+            return []
+        values: list[bytes | None] = self._families[family].get(keys)
+        return values
+
+    def scan(self, family: str, start: bytes, stop: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Give the entries from ``start`` up to but excluding ``stop``, in order of their keys."""
+        # the store's own bounds are not taken as raw bytes, so the end is found here
+        items: Iterator[tuple[bytes, bytes]] = self._families[family].items(from_key=start)
+        return items if stop is None else takewhile(lambda item: item[0] < stop, items)
+
+    def scan_prefix(self, family: str, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Give the entries whose keys begin with ``prefix``, in order."""
+        return self.scan(family, prefix, after_prefix(prefix))
+
+    def scan_back(self, family: str, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Give the entries from ``start`` up to but excluding ``stop``, the last first."""
+        for key, value in self._families[family].items(backwards=True, from_key=stop):
+            if key < start:
+                break
+            if key < stop:
+                yield key, value
+
+    def changes(self) -> Changes:
+        """Begin a set of changes."""
+        return Changes(self)
+
+    def write(self, changes: Changes) -> None:
+        """Write a set of changes whole and synced, or not at all.
+
+        Raises
+        ------
+        ArchiveError
+            If the store cannot write, for example because the disk is full.
+        """
+        with _Refusals("the index cannot be written", "free some space or repair the disk"):
+            self._db.write(changes.take(), self._synced)
+
+    def catch_up(self) -> None:
+        """Follow the writer; a view that is not caught up does not change."""
+        # a log that the writer has just replaced by a table is seen as that table by the second call
+        self._db.try_catch_up_with_primary()
+        self._db.try_catch_up_with_primary()
+
+    def checkpoint(self, folder: Path) -> None:
+        """Make a consistent copy of the store in a folder that is not there yet; files are linked where possible."""
+        self._db.flush_wal(True)
+        Checkpoint(self._db).create_checkpoint(str(folder))
+
+    def estimated_entries(self, family: str) -> int:
+        """Give about how many entries a family holds."""
+        return int(self._families[family].property_int_value("rocksdb.estimate-num-keys") or 0)
+
+    def bytes_on_disk(self, family: str) -> int:
+        """Give the size of a family's tables [bytes]."""
+        return int(self._families[family].property_int_value("rocksdb.total-sst-files-size") or 0)
+
+    def compact(self) -> None:
+        """Merge every family's tables into one sorted run."""
+        for family in self._families.values():
+            family.compact_range(None, None)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for family in self._families.values():
+            family.close()
+        self._db.close()
+
+
+def after_prefix(prefix: bytes) -> bytes | None:
+    """Give the smallest key after all that begin with ``prefix``; None where there is none."""
+    stripped = prefix.rstrip(b"\xff")
+    return stripped[:-1] + bytes([stripped[-1] + 1]) if stripped else None
+
+
+class WriterLock:
+    """The right to write an archive, which one process holds at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a+b")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.seek(0)
+            holder = self._file.read().decode("ascii", "replace").strip()
+            self._file.close()
+            raise ArchiveError(
+                f"the archive {path.parent} is held by another run (process {holder or 'unknown'}); "
+                "stop that run, or ask it to do this between its commits"
+            ) from error
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()).encode())
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let another process write."""
+        self._file.close()
+
+
+class ReaderFolder:
+    """A reader's own folder, which tells others by a lock that its process is alive."""
+
+    def __init__(self, readers: Path) -> None:
+        readers.mkdir(exist_ok=True)
+        remove_stale_readers(readers)
+        self.path = readers / f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        # the lock exists before the folder has its name: a sweep must not take a folder that is being made
+        making = readers / f".{self.path.name}"
+        making.mkdir()
+        self._lease = (making / "LEASE").open("wb", buffering=0)
+        fcntl.flock(self._lease, fcntl.LOCK_EX)
+        self.hold(0)
+        making.rename(self.path)
+
+    def hold(self, commit: int) -> None:
+        """Say as of which commit this reader answers: files that were still listed then are kept for it."""
+        self._lease.seek(0)
+        self._lease.write(b"%020d" % commit)
+
+    def close(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._lease.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def oldest_held(readers: Path) -> int | None:
+    """Give the oldest commit that a live reader answers as of; None where nobody reads."""
+    remove_stale_readers(readers)
+    leases = [folder / "LEASE" for folder in (readers.iterdir() if readers.is_dir() else ())]
+    held = [int(lease.read_bytes() or b"0") for lease in leases if lease.exists()]
+    return min(held, default=None)
+
+
+def remove_stale_readers(readers: Path) -> int:
+    """Remove the folders of readers whose process is gone; give how many."""
+    removed = 0
+    for folder in readers.iterdir() if readers.is_dir() else ():
+        lease = folder / "LEASE"
+        if folder.name.startswith(".") or not lease.exists():
+            continue
+        with lease.open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            shutil.rmtree(folder, ignore_errors=True)
+            removed += 1
+    return removed

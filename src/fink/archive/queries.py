@@ -1,0 +1,369 @@
+"""What an archive answers, as of its last commit: from the index in milliseconds, from the lake for everything wide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from fink.archive import keys
+from fink.archive.applying import KINDS, SELECTED
+from fink.archive.checksums import row_order
+from fink.archive.cover import cover_cap
+from fink.archive.history import distinct_points
+from fink.archive.index import Store
+from fink.archive.lake import Lake, segment_name
+from fink.archive.ledger import read_ledger, read_nights
+from fink.archive.lookups import commit_part, find_rows
+from fink.archive.numbering import Numbering
+from fink.archive.objects import StoredPoints, read_heads
+from fink.archive.points import POINT
+from fink.archive.rows import IN_SELECTED, NOT_KEPT, format_number, read_pointers
+from fink.archive.segments import FileRecord, Kind
+from fink.archive.sql import connect, query
+from fink.commits import Commit, SegmentSpan
+from fink.errors import NotFoundError
+from fink.lightcurves import POINT_TYPES
+from fink.sky import separation
+from fink.tables import STAMPS, Packets
+
+LARGEST_RADIUS = 5.0
+"""Largest radius of a cone [deg]."""
+
+
+class Queries:
+    """The reading half of an archive.
+
+    Parameters
+    ----------
+    store, lake, numbering
+        The parts of the archive.
+    """
+
+    def __init__(self, store: Store, lake: Lake, numbering: Numbering) -> None:
+        self._store, self._lake, self._numbering = store, lake, numbering
+        self._last: tuple[int, str] = (0, "")
+
+    # Commits
+
+    def last_commit(self) -> int:
+        """Give the number of the last commit, 0 before the first; nothing later is answered from."""
+        return self._last[0]
+
+    def commit(self, number: int) -> Commit:
+        """Give the record of a commit.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none of this number.
+        """
+        record = self._store.get("commits", keys.integer_key(number)) if 0 < number <= self._last[0] else None
+        if record is None:
+            raise NotFoundError(f"there is no commit {number}; the last one is {self._last[0]}")
+        return Commit.from_bytes(record)
+
+    def commits(self, after: int = 0) -> Iterator[Commit]:
+        """Give the commits after a number, in order."""
+        return (self.commit(number) for number in range(after + 1, self._last[0] + 1))
+
+    def commit_rows(self, number: int) -> pa.Table:
+        """Give every column of the alerts that a commit archived, by time and number.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such commit.
+        """
+        return self._part(self.commit(number), "rows")
+
+    def commit_points(self, number: int) -> pa.Table:
+        """Give the points that a commit's alerts brought."""
+        return self._part(self.commit(number), "points")
+
+    def _part(self, commit: Commit, kind: Kind) -> pa.Table:
+        span = commit.segments.get(kind)
+        record = self._file(span.name) if span is not None else None
+        if span is not None and record is not None and record.state in ("open", "closed"):
+            return self._lake.read_rows(span)
+        table = commit_part(self._lake, self.files(), kind, commit.survey, commit.night, commit.number)
+        return table.take(pa.array(row_order(table))) if kind == "rows" else table
+
+    def selected(self, number: int, substream: str) -> tuple[pa.Table, Packets]:
+        """Give the alerts that a substream took in a commit, with every column, and their packets."""
+        base = keys.integer_key(number)
+        commit = self.commit(number)
+        chosen = np.frombuffer(self._store.get("selections", base + substream.encode()) or b"", "<u4")
+        rows = self.commit_rows(number).take(pa.array(chosen.astype(np.int64)))
+        packets = np.frombuffer(self._store.get("selections", base) or b"", SELECTED)
+        mine = packets[np.searchsorted(packets["row"], chosen)] if len(chosen) else packets[:0]
+        name = commit.segments["selected"].name if len(mine) else ""
+        return rows, self._lake.read_packets(name, mine["offset"].astype(np.int64), mine["length"].astype(np.int64))
+
+    def files(self) -> dict[str, FileRecord]:
+        """Give every file of the lake, as the index lists them."""
+        return {name.decode(): FileRecord.from_bytes(record) for name, record in self._store.scan("files", b"")}
+
+    def _file(self, name: str) -> FileRecord | None:
+        record = self._store.get("files", name.encode())
+        return None if record is None else FileRecord.from_bytes(record)
+
+    # Single alerts
+
+    def alert(self, survey: str, alert_id: int) -> dict[str, Any] | None:
+        """Give every column of an alert; None where it is not in the archive."""
+        found = self._row(survey, alert_id)
+        if found is None:
+            return None
+        night, pointer = found
+        rows = find_rows(self._lake, self.files(), survey, night, [alert_id], commit=int(pointer["commit"])).to_pylist()
+        return dict(rows[0]) if rows else None
+
+    def packet(self, survey: str, alert_id: int) -> tuple[bytes, bytes] | None:
+        """Give the packet of an alert and the schema that it was written with; None where it is not, or no longer, kept."""
+        found = self._row(survey, alert_id)
+        if found is None or found[1]["kept"] == NOT_KEPT:
+            return None
+        try:
+            return self._lake.read_packet(_segment(survey, *found), int(found[1]["offset"]), int(found[1]["length"]))
+        except NotFoundError:
+            return None
+
+    def stamp_bytes(self, survey: str, alert_id: int, which: str) -> bytes | str:
+        """Give a stamp as it came in the packet (``science``, ``template`` or ``difference``), or why there is none."""
+        if which not in STAMPS:
+            return f"there is no stamp called {which}; ask for one of {', '.join(STAMPS)}"
+        found = self._row(survey, alert_id)
+        if found is None:
+            return f"the archive has no alert {alert_id} of {survey}"
+        night, pointer = found
+        start, length = (int(value) for value in pointer["stamps"][STAMPS.index(which)])
+        if pointer["kept"] == NOT_KEPT:
+            return "the packet was not kept, by the archive's retention"
+        if not length:
+            return f"the packet carries no {which} stamp"
+        first = int(pointer["offset"]) + start
+        try:
+            return self._lake.read_bytes(SegmentSpan(_segment(survey, night, pointer), first, first + length))
+        except NotFoundError:
+            return "the packet is no longer kept, by the archive's retention"
+
+    def _row(self, survey: str, alert_id: int) -> tuple[int, Any] | None:
+        """Give the night of an alert, and the pointer of its row."""
+        number = self._numbering.known_survey(survey)
+        key = None if number is None else self._store.get("alerts", keys.alert_key(number, alert_id))
+        row = None if key is None else self._store.get("rows", key)
+        if row is None:
+            return None
+        table, pointers = self._numbering.formats[format_number(row)].unpack([row])
+        return (int(table["night"][0].as_py()), pointers[0]) if pointers["commit"][0] <= self._last[0] else None
+
+    # Lists of alerts
+
+    def object_alerts(self, object_id: str, survey: str | None = None) -> pa.Table:
+        """Give the alerts of an object in order of time; a solar-system designation is an object too where alerts have no other."""
+        rows: list[bytes] = []
+        for key in self._object_keys(object_id, survey):
+            rows += [row for row_key, row in self._store.scan_prefix("rows", key) if len(row_key) == len(key) + 16]
+        return self._table(rows)
+
+    def light_curve(self, object_id: str, survey: str | None = None) -> pa.Table:
+        """Give every point known of an object, across its packets, in order of time: one copy of each."""
+        parts = [self._object_points(key) for key in self._object_keys(object_id, survey)]
+        tables = [_points_table(points, self._numbering, key) for key, points in parts]
+        return pa.concat_tables(tables) if tables else _points_table(np.zeros(0, POINT), self._numbering, b"\0")
+
+    def _object_points(self, key: bytes) -> tuple[bytes, Any]:
+        chunks = [value for chunk, value in self._store.scan_prefix("chunks", key) if len(chunk) == len(key) + 4]
+        heads = read_heads([self._store.get("objects", key)])
+        points = np.concatenate([np.frombuffer(b"".join(chunks), POINT), heads.points])
+        points = points[points["commit"] <= self._last[0]]
+        stored = StoredPoints(points, np.array([0, len(points)], np.int64), np.zeros(len(points), np.int64))
+        points = distinct_points(stored).points
+        return key, points[np.lexsort((points["point_id"], points["band"], points["kind"], points["mjd"]))]
+
+    def _object_keys(self, object_id: str, survey: str | None) -> list[bytes]:
+        """Give the keys of an object, in each survey that knows one of its name."""
+        found = []
+        name = object_id.encode()
+        for number, known in enumerate(self._numbering.surveys):
+            if survey in (None, known):
+                pixel = self._store.get("names", bytes([number]) + name)
+                moving = keys.object_key(number, keys.MOVING, name)
+                if pixel is not None:
+                    found.append(bytes([number]) + pixel + name + b"\0")
+                elif self._store.get("objects", moving) is not None:
+                    found.append(moving)
+        return found
+
+    def solar_system(self, name: str) -> pa.Table:
+        """Give the alerts of a solar-system object, by its designation, in order of time."""
+        found = [row_key for _, row_key in self._store.scan_prefix("sso", name.encode() + b"\0")]
+        return self._rows(found)
+
+    def substream(self, name: str, start: float | None = None, stop: float | None = None, limit: int | None = None) -> pa.Table:
+        """Give the alerts that a substream took, the newest first.
+
+        Parameters
+        ----------
+        start, stop
+            Times between which they lie, both included [MJD].
+        limit
+            How many at most; None gives all.
+        """
+        prefix = name.encode() + b"\0"
+        first = prefix + (keys.float_key(start) if start is not None else b"")
+        last = prefix + (keys.float_key(stop) + b"\xff" * 10 if stop is not None else b"\xff" * 8)
+        found: list[bytes] = []
+        for _, value in self._store.scan_back("substreams", first, last):
+            if limit is not None and len(found) >= limit:
+                break
+            if keys.read_integer(value[:8]) <= self._last[0]:
+                found.append(value[8:])
+        return self._rows(found)
+
+    def night(self, night: int, survey: str | None = None) -> pa.Table:
+        """Give every column of the alerts of a night."""
+        condition = "night = $night" + (" AND survey = $survey" if survey is not None else "")
+        values = {"night": night} | ({"survey": survey} if survey is not None else {})
+        return self.sql(f"SELECT * FROM alerts WHERE {condition} ORDER BY mjd, alert_id", values)
+
+    def cone(
+        self,
+        ra: float,
+        dec: float,
+        radius_arcsec: float,
+        survey: str | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+    ) -> pa.Table:
+        """Give the alerts around a position, the nearest first, with their `separation` [arcsec].
+
+        Parameters
+        ----------
+        ra, dec
+            Centre [deg], ICRS.
+        radius_arcsec
+            Radius [arcsec], up to 5 degrees.
+        start, stop
+            Times between which they lie, both included [MJD].
+
+        Raises
+        ------
+        NotFoundError
+            If the position or the radius is not one.
+        """
+        radius = radius_arcsec / 3600.0
+        if not (np.isfinite(ra) and abs(dec) <= 90.0 and 0.0 <= radius <= LARGEST_RADIUS):
+            raise NotFoundError(
+                f"there is no cone of {radius_arcsec} arcsec around {ra} {dec}; give degrees, dec from -90 to 90, and up to 18000 arcsec"
+            )
+        sky_keys, places = self._around(ra, dec, radius, survey)
+        if not sky_keys:
+            return _with_separation(self._table([]), np.zeros(0))
+        positions = np.frombuffer(b"".join([place[:16] for place in places]), "<f8").reshape(-1, 2)
+        apart = separation(np.float64(ra), np.float64(dec), positions[:, 0], positions[:, 1])  # type: ignore[arg-type]
+        times = keys.read_floats(np.frombuffer(b"".join([key[9:17] for key in sky_keys]), np.uint8).reshape(-1, 8))
+        inside = (apart <= radius) & (times >= (-np.inf if start is None else start)) & (times <= (np.inf if stop is None else stop))
+        chosen = np.flatnonzero(inside)
+        chosen = chosen[np.argsort(apart[chosen], kind="stable")]
+        rows = self._store.get_all("rows", [places[i][16:] + sky_keys[i][9:] for i in chosen.tolist()])
+        found = [row for row in rows if row is not None]
+        visible = read_pointers(found)["commit"] <= self._last[0]
+        return _with_separation(self._table(found), apart[chosen][visible] * 3600.0)
+
+    def _around(self, ra: float, dec: float, radius: float, survey: str | None) -> tuple[list[bytes], list[bytes]]:
+        """Give the keys and values of `sky` in and near a cap."""
+        found: list[tuple[bytes, bytes]] = []
+        ranges = cover_cap(ra, dec, radius).tolist()
+        for number, known in enumerate(self._numbering.surveys):
+            if survey in (None, known):
+                for first, last in ranges:
+                    found += self._store.scan("sky", keys.sky_bound(number, first), keys.sky_bound(number, last))
+        return [key for key, _ in found], [value for _, value in found]
+
+    def _rows(self, row_keys: list[bytes]) -> pa.Table:
+        return self._table([row for row in self._store.get_all("rows", row_keys) if row is not None])
+
+    def _table(self, rows: Sequence[bytes]) -> pa.Table:
+        """Unpack rows in their order, without those above the last commit; columns that a row's format lacks are null."""
+        numbers = np.array([format_number(row) for row in rows], np.int64)
+        parts, places = [], []
+        for number in np.unique(numbers).tolist():
+            mine = np.flatnonzero(numbers == number)
+            table, pointers = self._numbering.formats[number].unpack([rows[i] for i in mine.tolist()])
+            visible = pointers["commit"] <= self._last[0]
+            parts.append(table if visible.all() else table.filter(pa.array(visible)))
+            places.append(mine[visible])
+        if not parts:
+            return self._numbering.formats[-1].schema.empty_table() if self._numbering.formats else pa.table({})
+        joined = pa.concat_tables(parts, promote_options="permissive")
+        return joined if len(parts) == 1 else joined.take(pa.array(np.argsort(np.concatenate(places), kind="stable")))
+
+    # Wide questions, counts, quarantine
+
+    def sql(self, text: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
+        """Answer one SELECT over the tables `alerts` and `points` (see `fink.archive.sql`)."""
+        with connect(self._lake, self.files()) as connection:
+            return query(connection, text, parameters)
+
+    def statistics(self) -> dict[str, Any]:
+        """Give what each night and survey brought, and the totals."""
+        nights = read_nights(self._store)
+        return {
+            "commits": self._last[0],
+            "alerts": sum(night["archived"] for night in nights),
+            "objects": sum(night["new_objects"] for night in nights),
+            "points": sum(night["points"] for night in nights),
+            "nights": nights,
+        }
+
+    def ledger(self) -> dict[str, Any]:
+        """Account for every item received: archived, quarantined or duplicate, per source and night, module and substream."""
+        return read_ledger(self._store)
+
+    def quarantine_items(self) -> list[dict[str, Any]]:
+        """Give what is in quarantine, in the order of its commits: identity, source, position, reason, survey, night, size."""
+        found = []
+        for key, value in self._store.scan("quarantine", b""):
+            record = orjson.loads(value)
+            if record["state"] == "quarantined" and record["commit"] <= self._last[0]:
+                found.append({"id": key.hex(), "size": record["end"] - record["start"], **record})
+        return sorted(found, key=lambda item: (item["commit"], item["segment"], item["start"]))
+
+    def quarantine_body(self, identity: str) -> bytes:
+        """Give the bytes of a quarantined item.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none of this identity.
+        """
+        value = self._store.get("quarantine", bytes.fromhex(identity))
+        if value is None:
+            raise NotFoundError(f"nothing in quarantine has the identity {identity}; fink quarantine list shows what has")
+        record = orjson.loads(value)
+        return self._lake.read_bytes(SegmentSpan(record["segment"], record["start"], record["end"]))
+
+
+def _segment(survey: str, night: int, pointer: Any) -> str:
+    """Name the segment that a row's packet lies in."""
+    kind: Literal["selected", "packets"] = "selected" if pointer["kept"] == IN_SELECTED else "packets"
+    return segment_name(kind, survey, night, int(pointer["segment"]))
+
+
+def _with_separation(table: pa.Table, separations: Any) -> pa.Table:
+    return table.append_column("separation", pa.array(separations, pa.float64()))
+
+
+def _points_table(points: Any, numbering: Numbering, key: bytes) -> pa.Table:
+    """Make the table of stored points: times, band and kind as text, fluxes."""
+    survey = numbering.surveys[key[0]] if key[0] < len(numbering.surveys) else ""
+    columns = {name: pa.array(np.ascontiguousarray(points[name]), from_pandas=True) for name in POINT_TYPES}
+    names = pa.array(numbering.bands.get(survey, []), pa.string())
+    columns["band"] = names.take(pa.array(points["band"].astype(np.int32)))
+    columns["kind"] = pa.array(KINDS).take(pa.array(points["kind"].astype(np.int32)))
+    return pa.table({"survey": pa.array([survey] * len(points), pa.string()), **columns})
