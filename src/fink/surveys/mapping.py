@@ -137,7 +137,7 @@ class Fields:
     def plain(self, source: Plain, column: Column) -> pa.Array:
         """Give a column that is a field as it stands."""
         path = next((path for path in source.paths if path in self.decoded), None)
-        if path is None:
+        if path is None or not self.decoded.valid(path).any():
             return pa.nulls(self.n, column.type)
         if pa.types.is_string(column.type):
             return self.decoded.text(path)
@@ -331,13 +331,15 @@ def to_arrow(column: Column, values: Values, n: int) -> pa.Array:
         return pack(values.values, values.valid, (), column.type)
     if isinstance(values, np.ndarray) and values.dtype.kind == "f":
         return pack(values, np.isfinite(values), (), column.type)
-    return (values if isinstance(values, pa.Array) else pa.array(values)).cast(column.type)
+    array = values if isinstance(values, pa.Array) else pa.array(values)
+    return array if array.type == column.type else array.cast(column.type)
 
 
 def pack(values: NDArray[Any], valid: NDArray[np.bool_], missing: tuple[float, ...], kind: pa.DataType) -> pa.Array:
     """Make an Arrow array of a type from numbers, (n,); null where they are not valid, not finite, or one of ``missing``."""
     if pa.types.is_boolean(kind):
-        return pa.array(values != 0, kind, mask=~valid)
+        gaps = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
+        return pa.Array.from_buffers(kind, len(values), [gaps, pa.py_buffer(np.packbits(values != 0, bitorder="little"))])
     out = np.empty(len(values), kind.to_pandas_dtype())
     bits = np.empty((len(values) + 7) // 8, np.uint8)
     nulls = pack_numbers(np.ascontiguousarray(values), valid, np.array(missing, np.float64), out, bits)
