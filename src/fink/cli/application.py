@@ -7,24 +7,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
 from fink.cli.output import Format, stderr
 from fink.config import Settings, load_settings
-from fink.errors import ConfigError, FinkError, did_you_mean
+from fink.errors import ConditionError, ConfigError, FinkError, PlanError, QueryError, did_you_mean
+
+_MISUSE = (ConditionError, ConfigError, PlanError, QueryError)
 
 
 class ForgivingGroup(TyperGroup):
     """A group of commands that offers the nearest name when one is mistyped."""
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
         """Find a command by its name."""
         name = args[0] if args else ""
         if name and not name.startswith("-") and self.get_command(ctx, name) is None:
             known = self.list_commands(ctx)
-            raise click.UsageError(f"there is no command {name}{did_you_mean(name, known)}; there are {', '.join(known)}", ctx)
+            ctx.fail(f"there is no command {name}{did_you_mean(name, known)}; there are {', '.join(known)}")
         return super().resolve_command(ctx, args)
 
 
@@ -85,26 +86,16 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command line and give its exit status."""
     command = typer.main.get_command(app)
     try:
-        result = command.main(arguments, prog_name="fink", standalone_mode=False)
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except ConfigError as error:
-        stderr.print(f"[bold red]fink:[/] {_plain(error)}")
-        return 2
+        command.main(arguments, prog_name="fink")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
     except FinkError as error:
-        stderr.print(f"[bold red]fink:[/] {_plain(error)}")
-        return 1
-    except (KeyboardInterrupt, click.Abort):
+        stderr.print(f"[bold red]fink:[/] {_plain(error)}", soft_wrap=True)
+        return 2 if isinstance(error, _MISUSE) else 1
+    except KeyboardInterrupt:
         stderr.print("fink: stopped")
         return 130
-    except BrokenPipeError:
-        # whoever read our output has seen enough
-        sys.stderr.close()
-        return 0
-    return result if isinstance(result, int) else 0
+    return 0
 
 
 def _plain(error: Exception) -> str:
