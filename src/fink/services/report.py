@@ -26,6 +26,7 @@ CARDS = 24
 """Most alerts that are shown with their light curves."""
 PER_SUBSTREAM = 2
 MOST_ON_MAP = 20_000
+MOST_REASONS = 12
 
 
 class ReportArchive(Protocol):
@@ -34,7 +35,7 @@ class ReportArchive(Protocol):
     def ledger(self) -> dict[str, Any]:
         """Counts of everything received."""
 
-    def quarantine_items(self) -> Sequence[Any]:
+    def quarantine_items(self) -> Sequence[Mapping[str, Any]]:
         """Items that could not be read."""
 
     def substream(self, name: str, start: float | None = None, stop: float | None = None, limit: int | None = None) -> pa.Table:
@@ -126,14 +127,10 @@ def write_report(summary: Mapping[str, Any], archive: ReportArchive, path: Path)
 def gather(summary: Mapping[str, Any], archive: ReportArchive) -> Results:
     """Collect from the archive what the page shows."""
     about = {name: substream.about for name, substream in filters.registry().items()}
-    reasons = Counter(str(_of(item, "reason")) for item in archive.quarantine_items())
+    reasons = Counter(str(item["reason"]) for item in archive.quarantine_items())
     return Results(
         summary, archive.ledger(), about, _positions(archive), _cards(summary["substreams"], archive), dict(reasons.most_common())
     )
-
-
-def _of(item: Any, name: str) -> Any:
-    return item[name] if isinstance(item, Mapping) else getattr(item, name)
 
 
 def _positions(archive: ReportArchive) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -312,7 +309,10 @@ def _ledger(results: Results) -> str:
     )
     head = "<tr><th>source</th><td>night</td>" + "".join(f"<td>{name}</td>" for name in names) + "<td></td></tr>"
     table = f'<table class="wide"><thead>{head}</thead><tbody>{rows}</tbody></table>'
-    reasons = "".join(f'<tr><td class="number">{number:,}</td><td>{escape(reason)}</td></tr>' for reason, number in results.reasons.items())
+    listed = list(results.reasons.items())
+    others = sum(number for _, number in listed[MOST_REASONS:])
+    listed = listed[:MOST_REASONS] + ([("for other reasons", others)] if others else [])
+    reasons = "".join(f'<tr><td class="number">{number:,}</td><td>{escape(reason)}</td></tr>' for reason, number in listed)
     quarantine = f"<h3>Quarantined</h3><table><tbody>{reasons}</tbody></table>" if reasons else ""
     return f"<section><h2>Ledger</h2>{table}{quarantine}</section>"
 
