@@ -1,0 +1,193 @@
+"""Packets to alert batches: ZTF container files and LSST records, beside fastavro reading the same bytes with its schema cached.
+
+What is timed is everything from bytes in memory to columns and light curves: the scan of the containers, the decoding, the conversion
+of every field, the light curves in time order. fastavro stops at Python objects. The copy of the files into one buffer, which a source
+makes as it reads, is measured by itself.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import fastavro
+import numpy as np
+import orjson
+
+from benchmarks.lsst_packets import lsst_packets
+from benchmarks.result import Figure, Result, cpu_seconds, table_text
+from fink.codecs.avro import PADDING
+from fink.codecs.containers import KnownHeaders, read_containers
+from fink.codecs.schemas import WriterSchema, compile_program, parse_schema
+from fink.simulator.replay import single_files
+from fink.simulator.survey import simulate_night
+from fink.surveys import Survey, registry
+from fink.tables import Packets
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))  # the fuzzer of the codecs' tests, and the real packets, where they are
+
+from shared_data import shared_data_folder  # noqa: E402
+from unit.codecs.avro_reference import Reference, everything, fuzz  # noqa: E402
+from unit.surveys.real_packets import containers_in, schema_of  # noqa: E402
+
+HISTORIES = (0, 30, 350)
+GOAL = {
+    "ztf_alerts_per_cpu_second": 80_000.0,
+    "lsst_0_alerts_per_cpu_second": 500_000.0,
+    "lsst_30_alerts_per_cpu_second": 80_000.0,
+    "lsst_350_alerts_per_cpu_second": 8_000.0,
+    "fuzz_mistakes_at_most": 0.0,
+    "warm_start_seconds_at_most": 5.0,
+}
+_COLD = """
+import time, sys
+start = time.perf_counter()
+import numpy as np
+from fink.surveys.ztf import survey
+from fink.tables import Packets
+schema = survey.writer_schemas()[0]
+body = open(sys.argv[1], "rb").read()
+assert len(survey.decode(Packets.from_bodies([body], schema))[0]) == 1
+print(time.perf_counter() - start)
+"""
+
+
+def measure(short: bool) -> Result:
+    """Measure decoding; the short form takes seconds."""
+    figures: dict[str, Figure] = {}
+    rows = [_ztf(figures, 400 if short else 800)]
+    rows += [_lsst(figures, points, (200 if short else 4000) // (10 if points > 100 else 1)) for points in HISTORIES]
+    _starts(figures)
+    _fuzz(figures, 5_000 if short else 200_000)
+    header = ("packets", "points", "Fink [1/CPU s]", "fastavro [1/CPU s]", "ratio", "us an alert")
+    table = table_text("Bytes to columns and light curves", header, rows)
+    return Result.of("decode", figures, GOAL, "\n".join([table, _remarks(figures)]))
+
+
+def _remarks(figures: dict[str, Figure]) -> str:
+    return (
+        f"ZTF from {figures['ztf_packets']}; copying a file into the batch's buffer takes another {figures['ztf_copy_us']:.3g} us.\n"
+        f"First alert of a new process: {figures['cold_start_seconds']:.3g} s where the kernels are compiled, "
+        f"{figures['warm_start_seconds']:.3g} s where they come from the disk.\n"
+        f"{figures['fuzz_records']:,} damaged packets: {figures['fuzz_mistakes']} read otherwise than by fastavro."
+    )
+
+
+def ztf_files(figures: dict[str, Figure]) -> list[bytes]:
+    """Give ZTF container files of schema 4: real ones where they are, simulated ones elsewhere."""
+    folder = shared_data_folder() / "ztf_alerts"
+    found = [data for data in containers_in(folder) if (schema := schema_of(data)) and _is_new(schema)] if folder.exists() else []
+    figures["ztf_packets"] = "real packets" if found else "the simulator"
+    return found or single_files(simulate_night("ztf", 200))
+
+
+def _is_new(schema: WriterSchema) -> bool:
+    """Say whether a schema is that of ZTF 4.01 or 4.02, as the survey writes it."""
+    built_in = parse_schema(registry()["ztf"].writer_schemas()[0])
+    return [f["name"] for f in schema.fields()] == [f["name"] for f in built_in.fields()] and schema.document.get("version", "")[:1] == "4"
+
+
+def _row(figures: dict[str, Figure], name: str, n: int, points: int, ours: float, theirs: float) -> tuple[object, ...]:
+    """Enter the rates and give the line of the table."""
+    rate, reference = n / ours, theirs
+    figures[f"{name}_alerts_per_cpu_second"], figures[f"{name}_fastavro_per_cpu_second"] = rate, reference
+    figures[f"{name}_ratio"] = rate / reference
+    return name, round(points / n, 1), rate, reference, rate / reference, 1e6 * ours / n
+
+
+def _ztf(figures: dict[str, Figure], n: int) -> tuple[object, ...]:
+    """Read a batch of ZTF container files."""
+    survey, known = registry()["ztf"], KnownHeaders()
+    distinct = [data for data in ztf_files(figures) if _reads(data)]
+    files = [distinct[i % len(distinct)] for i in range(n)]
+    ends = np.cumsum([len(data) for data in files])
+    starts = ends - [len(data) for data in files]
+    buffer = np.zeros(int(ends[-1]) + PADDING, np.uint8)
+
+    def copy() -> None:
+        view = memoryview(buffer)  # type: ignore[arg-type]  # an array gives its buffer
+        for data, start, end in zip(files, starts.tolist(), ends.tolist(), strict=True):
+            view[start:end] = data
+
+    def read() -> int:
+        records, _ = read_containers(buffer, starts, ends, known)
+        numbers = np.repeat(np.arange(len(records)), [len(part.starts) for part in records]).astype(np.int32)
+        texts = tuple(part.schema.text for part in records)
+        same = {text: texts.index(text) for text in texts}
+        schema = np.array([same[text] for text in texts], np.int32)[numbers]
+        joined = [np.concatenate([getattr(part, name) for part in records]) for name in ("starts", "ends")]
+        batch, _, refusals = survey.decode(Packets(buffer, joined[0], joined[1], schema, texts))
+        assert (len(batch), refusals) == (n, ())
+        return batch.lightcurves.n_points
+
+    figures["ztf_copy_us"] = 1e6 * cpu_seconds(copy) / n
+    return _row(figures, "ztf", n, read(), cpu_seconds(read), _fastavro_containers(distinct))
+
+
+def _reads(data: bytes) -> bool:
+    """Say whether fastavro reads a file to its end."""
+    try:
+        return len(list(fastavro.reader(io.BytesIO(data)))) == 1
+    except (EOFError, ValueError, IndexError, UnicodeDecodeError):
+        return False
+
+
+def _fastavro_containers(files: Sequence[bytes]) -> float:
+    """Rate at which fastavro reads the records of container files, their schema being parsed once [1/s]."""
+    records, _ = read_containers(*_joined(files))
+    bodies = [(Reference(part.schema), part.buffer[a:b].tobytes()) for part in records for a, b in zip(part.starts, part.ends, strict=True)]
+    return len(bodies) / cpu_seconds(lambda: [reference.read(body) for reference, body in bodies], 3)
+
+
+def _joined(files: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ends = np.cumsum([len(data) for data in files])
+    return np.frombuffer(b"".join(files) + bytes(PADDING), np.uint8), ends - [len(data) for data in files], ends
+
+
+def _lsst(figures: dict[str, Figure], points: int, n: int) -> tuple[object, ...]:
+    """Read LSST records with so many earlier sources and as many forced points."""
+    survey: Survey = registry()["lsst"]
+    packets = lsst_packets(n, points, points, distinct=20)
+    batch, _, refusals = survey.decode(packets)
+    assert (len(batch), refusals) == (n, ())
+    reference = Reference(parse_schema(packets.schemas[0]))
+    bodies = [packets.body(i) for i in range(20)]
+    theirs = len(bodies) / cpu_seconds(lambda: [reference.read(body) for body in bodies], 3)
+    return _row(figures, f"lsst_{points}", n, batch.lightcurves.n_points, cpu_seconds(lambda: survey.decode(packets)), theirs)
+
+
+def _starts(figures: dict[str, Figure]) -> None:
+    """Time the first alert of a new process, with an empty cache of kernels and then with a filled one."""
+    survey = registry()["ztf"]
+    schema = parse_schema(survey.writer_schemas()[0])
+    night = simulate_night("ztf", 20)
+    with tempfile.TemporaryDirectory() as folder:
+        body = Path(folder, "packet")
+        part = read_containers(*_joined(single_files(night)[:1]))[0][0]
+        assert [f["name"] for f in part.schema.fields()] == [f["name"] for f in schema.fields()]
+        body.write_bytes(part.buffer[part.starts[0] : part.ends[0]].tobytes())
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(Path(folder, "kernels"))}
+        for name in ("cold_start_seconds", "warm_start_seconds"):
+            command = [sys.executable, "-c", _COLD, str(body)]
+            figures[name] = float(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+
+
+def _fuzz(figures: dict[str, Figure], n: int) -> None:
+    """Decode damaged packets of both surveys, and compare what can still be read with fastavro."""
+    start = time.perf_counter()
+    ztf = read_containers(*_joined([data for data in ztf_files({}) if _reads(data)][:8]))[0]
+    lsst = lsst_packets(8, 2, 2, distinct=8)
+    sets = [(part.schema, [part.buffer[a:b].tobytes() for a, b in zip(part.starts, part.ends, strict=True)]) for part in ztf[:1]]
+    sets.append((parse_schema(lsst.schemas[0]), [lsst.body(i) for i in range(8)]))
+    results = [fuzz(compile_program(schema, everything), bodies, n // 2, seed=i) for i, (schema, bodies) in enumerate(sets)]
+    figures["fuzz_records"] = n
+    figures["fuzz_mistakes"] = sum(len(result.mistakes) for result in results)
+    figures["fuzz_refused_by_fink_alone"] = orjson.dumps({k: v for result in results for k, v in result.stricter.items()}).decode()
+    figures["fuzz_seconds"] = time.perf_counter() - start
