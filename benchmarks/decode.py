@@ -62,8 +62,8 @@ print(time.perf_counter() - start)
 def measure(short: bool) -> Result:
     """Measure decoding; the short form takes seconds."""
     figures: dict[str, Figure] = {}
-    rows = [_ztf(figures, 400 if short else 800)]
-    rows += [_lsst(figures, points, (200 if short else 4000) // (10 if points > 100 else 1)) for points in HISTORIES]
+    rows = [_ztf(figures, 800)]
+    rows += [_lsst(figures, points, 400 if points > 100 else 4000) for points in HISTORIES]
     _starts(figures)
     _fuzz(figures, 5_000 if short else 200_000)
     header = ("packets", "points", "Fink [1/CPU s]", "fastavro [1/CPU s]", "ratio", "us an alert")
