@@ -107,7 +107,7 @@ def _simulated_sky(folder: Path, seed: int) -> list[Path]:
     """Write the nights of the demonstration, with some packets damaged and some sent twice, as happens."""
     with stderr.status("simulating the sky"):
         for show in DEMO:
-            nights = simulate_nights(show.survey, show.nights, show.alerts, seed, stamps="shared")
+            nights = simulate_nights(show.survey, show.nights, show.alerts, seed)
             for night in nights:
                 write_night(night, folder / f"{night.survey}_{night.night}", "container")
             damage(nights[-1], folder, seed)

@@ -151,9 +151,12 @@ def _cards(selected: Mapping[str, int], archive: ReportArchive) -> list[Card]:
             continue
         rows = archive.substream(name, limit=200).to_pylist()
         rows.sort(key=lambda row: (-(row.get("n_detections") or 0), row["alert_id"]))
-        fresh = [row for row in rows if (row.get("object_id") or str(row["alert_id"])) not in shown]
-        for row in fresh[:PER_SUBSTREAM]:
-            shown.add(row.get("object_id") or str(row["alert_id"]))
+        fresh: dict[str, Mapping[str, Any]] = {}
+        for row in rows:
+            fresh.setdefault(str(row.get("object_id") or row["alert_id"]), row)
+        for identity in [identity for identity in fresh if identity not in shown][:PER_SUBSTREAM]:
+            shown.add(identity)
+            row = fresh[identity]
             cards.append(Card(name, row, _points(archive, row), _stamps(archive, row)))
     return cards[:CARDS]
 
