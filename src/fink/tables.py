@@ -125,12 +125,10 @@ class AlertBatch:
 
     def with_columns(self, added: dict[str, pa.Array]) -> Self:
         """Give the batch with columns added or replaced."""
-        alerts = self.alerts
-        for name, values in added.items():
-            if name in alerts.column_names:
-                alerts = alerts.set_column(alerts.column_names.index(name), name, values)
-            else:
-                alerts = alerts.append_column(name, values)
+        # one new table: adding column by column copies the list of columns each time
+        arrays: dict[str, Any] = dict(zip(self.alerts.column_names, self.alerts.columns, strict=True)) | added
+        fields = {field.name: field for field in self.alerts.schema} | {name: pa.field(name, values.type) for name, values in added.items()}
+        alerts = pa.Table.from_arrays(list(arrays.values()), schema=pa.schema(list(fields.values()), self.alerts.schema.metadata))
         return replace(self, alerts=alerts)
 
 
