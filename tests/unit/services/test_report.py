@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fink import factory
+from fink.cli.runs import summary_document
+from fink.config import load_settings
 from fink.services import charts
-from fink.services.report import MOST_REASONS, Card, Results, render
+from fink.services.report import MOST_REASONS, Card, Results, render, write_report
+from fink.simulator.replay import write_night
+from fink.simulator.survey import simulate_night
 
 
 def results(**changed: Any) -> Results:
@@ -76,3 +82,19 @@ def test_a_run_without_anything_selected_has_a_page_too() -> None:
     text = render(results(cards=[], reasons={}, sky={}, summary={"substreams": {}, "modules": []}))
     assert "Some that were selected" not in text
     assert text.endswith("</html>")
+
+
+def test_the_page_of_a_real_run_shows_what_the_archive_holds(tmp_path: Path) -> None:
+    night = simulate_night("ztf", 150, seed=6, stamps="shared")
+    packets = write_night(night, tmp_path / "night")
+    settings = load_settings(None, {"archive": tmp_path / "archive", "run.workers": 1, "files.folder": tmp_path / "out"})
+    with factory.open_archive(settings) as archive:
+        ran = factory.run(factory.files_source([packets], settings, archive), archive, settings)
+        summary = summary_document(ran, archive.ledger()["balanced"])
+        text = write_report(summary, archive, tmp_path / "page" / "results.html").read_text("utf-8")
+    assert "The ledger is balanced" in text
+    assert text.count("<article") > 3
+    assert text.count("data:image/png;base64,") >= 3 * 3
+    names = re.findall(r"<h3>([^<]+)<em>", text)
+    assert len(names) == len(set(names))
+    assert set(names) <= set(night.truth["object_id"].to_pylist())
