@@ -1,0 +1,157 @@
+"""The whole chain: files in, decode, history, modules, filters, index, lake and substream files out; on two cores.
+
+Packets of real size lie in container files, which are in the page cache. Rates count from the first commit to the last, so that the
+start of the workers is left out. The archive is empty at first; then the same alerts run into one that holds ten million others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.large import write_large_archive
+from benchmarks.result import Result, table_text
+from fink.simulator.replay import write_night
+from fink.simulator.survey import simulate_night, simulate_spread
+
+WORKERS = 2
+GOALS = {"ztf": 5000.0, "lsst": 4000.0}
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What one run reached: alerts a second, and the most memory that its processes held together [GB]."""
+
+    alerts: int
+    rate: float
+    memory: float
+    modules: dict[str, float]
+
+
+_RUN = """
+import json, sys, time
+from pathlib import Path
+from fink import factory
+from fink.config import load_settings
+packets, folder, keep, workers = sys.argv[1:]
+chosen = {"archive": folder + "/archive", "files.folder": folder + "/substreams", "retention.packets": keep, "run.workers": int(workers)}
+settings = load_settings(None, chosen)
+marks = []
+with factory.open_archive(settings) as archive:
+    source = factory.files_source([Path(packets)], settings, archive)
+    summary = factory.run(source, archive, settings, lambda commit, so_far: marks.append((time.monotonic(), so_far.counts.received)))
+    balanced = archive.ledger()["balanced"]
+(first, before), (last, after) = marks[0], marks[-1]
+modules = {name: counts.seconds * 1e6 / after for name, counts in summary.modules.items()}
+print(json.dumps({"alerts": after, "rate": (after - before) / (last - first), "balanced": balanced, "modules": modules}))
+"""
+
+
+def run_chain(packets: Path, folder: Path, keep: str, workers: int = WORKERS) -> Rate:
+    """Run in a process of its own and watch its memory."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-c", _RUN, str(packets), str(folder), keep, str(workers)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    peak = _watch_memory(process)
+    output, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"the run of {packets} ended with status {process.returncode}")
+    said: dict[str, Any] = json.loads(output.splitlines()[-1])
+    if not said["balanced"]:
+        raise RuntimeError(f"the ledger of {folder} does not balance")
+    return Rate(said["alerts"], said["rate"], peak[0], said["modules"])
+
+
+def _watch_memory(process: subprocess.Popen[str]) -> list[float]:
+    """Sample the memory of a process and its children; what they share is counted once."""
+    peak = [0.0]
+
+    def sample() -> None:
+        while process.poll() is None:
+            try:
+                top = psutil.Process(process.pid)
+                held = sum(child.memory_full_info().pss for child in [top, *top.children(recursive=True)])
+                peak[0] = max(peak[0], held / 1e9)
+            except psutil.Error:
+                pass
+            time.sleep(0.5)
+
+    threading.Thread(target=sample, daemon=True).start()
+    return peak
+
+
+def disk_rate(folder: Path, megabytes: int = 512) -> float:
+    """Measure how fast the disk takes bytes for good [MB/s]."""
+    path, block = folder / "disk", os.urandom(1 << 22)
+    began = time.monotonic()
+    with path.open("wb") as file:
+        for _ in range(megabytes // 4):
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+    seconds = time.monotonic() - began
+    path.unlink()
+    return megabytes * (1 << 20) / 1e6 / seconds
+
+
+def write_packets(survey: str, n: int, path: Path) -> float:
+    """Write a night of packets of real size into one container file; give their mean size [bytes]."""
+    night = simulate_spread("lsst", n, stamps="shared") if survey == "lsst" else simulate_night("ztf", n, stamps="shared")
+    write_night(night, path, "container")
+    return float((night.packets.ends - night.packets.starts).mean())
+
+
+def measure(short: bool = False) -> Result:
+    """Measure both surveys, with packets kept and not, and on top of a large archive."""
+    n, large = (4000, 100_000) if short else (40_000, 10_000_000)
+    figures: dict[str, float | str] = {}
+    goal: dict[str, float] = {"memory_gb_at_most": 2.0}
+    rows: list[list[str]] = []
+    memory = 0.0
+    with tempfile.TemporaryDirectory(dir=os.environ.get("FINK_BENCH_FOLDER")) as name:
+        place = Path(name)
+        disk = disk_rate(place)
+        for survey in ("ztf", "lsst"):
+            packets = place / f"{survey}.avro"
+            size = write_packets(survey, n, packets)
+            packets = next(place.glob(f"{survey}.*"))
+            run_chain(packets, place / "warm", "none")
+            shutil.rmtree(place / "warm")
+            bare = run_chain(packets, place / "bare", "none")
+            kept = run_chain(packets, place / "kept", "all")
+            shutil.rmtree(place / "kept")
+            write_large_archive(place / "large" / "archive", large, survey)
+            onto = run_chain(packets, place / "large", "none")
+            for folder in ("bare", "large"):
+                shutil.rmtree(place / folder)
+            packets.unlink()
+            memory = max(memory, bare.memory, kept.memory, onto.memory)
+            limit = disk * 1e6 / size
+            figures |= {f"{survey}_rate": bare.rate, f"{survey}_rate_kept": kept.rate, f"{survey}_rate_large": onto.rate}
+            figures |= {f"{survey}_large_over_empty": onto.rate / bare.rate, f"{survey}_packet_kb": size / 1e3}
+            goal |= {f"{survey}_rate": GOALS[survey], f"{survey}_rate_kept": min(0.75 * GOALS[survey], limit)}
+            goal |= {f"{survey}_large_over_empty": 0.8}
+            rows += [[survey, "packets not kept", f"{bare.rate:,.0f}", f"{bare.memory:.2f}"]]
+            rows += [
+                [
+                    survey,
+                    f"all packets kept ({size / 1e3:.0f} kB; the disk allows {limit:,.0f}/s)",
+                    f"{kept.rate:,.0f}",
+                    f"{kept.memory:.2f}",
+                ]
+            ]
+            rows += [[survey, f"onto {large:,} alerts", f"{onto.rate:,.0f}", f"{onto.memory:.2f}"]]
+            rows += [[survey, f"  module {module}", f"{us:.1f} us", ""] for module, us in sorted(bare.modules.items(), key=lambda m: -m[1])]
+    figures |= {"memory_gb": memory, "disk_mb_per_s": disk}
+    return Result.of("chain", figures, goal, table_text("The chain on two cores", ["survey", "case", "alerts/s", "memory [GB]"], rows))
