@@ -22,6 +22,7 @@ from fink.archive.numbering import Numbering
 from fink.archive.objects import Groups, group_objects
 from fink.archive.rows import IN_PACKETS, IN_SELECTED, POINTER, read_pointers, with_pointer
 from fink.archive.segments import Kind
+from fink.archive.upkeep import put_files
 from fink.commits import Commit, Counts, Outcome, Quarantined, SegmentSpan
 from fink.lightcurves import LightCurves
 from fink.sky import healpix
@@ -105,12 +106,16 @@ class Applier:
             segments |= self._append_tables(outcome, new, merged.brought, number)
             segments |= self._put_rows(changes, outcome, new, groups, number, survey)
         self._put_restamped(changes, outcome, new, number)
-        self._put_quarantined(changes, new, number)
+        self._put_quarantined(changes, outcome, new, number)
+        released = self._release(changes, outcome)
         self._step("appended")
         self._lake.sync()
         self._step("synced")
-        commit = _commit(outcome, new, last, segments, merged.late)
+        counts = _by_night(outcome, new, merged.late)
+        commit = _commit(outcome, new, last, segments, [*counts.values(), *released.values()])
         self._put_counts(changes, outcome, new, merged, commit)
+        for (source, night), count in _by_source(outcome.source, counts, released).items():
+            ledger.count_source(self._store, changes, source, night, count)
         self._publish(changes, outcome, commit)
         return commit
 
@@ -250,7 +255,7 @@ class Applier:
         self._append_packets(outcome, outcome.packets.take(taken), outcome.cutouts.take(taken), selected, pointers, number)
         return pointers
 
-    def _put_quarantined(self, changes: Changes, new: New, number: int) -> None:
+    def _put_quarantined(self, changes: Changes, outcome: Outcome, new: New, number: int) -> None:
         """Keep the bytes of items that could not be read, with their reasons."""
         if not new.quarantined:
             return
@@ -258,6 +263,7 @@ class Applier:
         for item, span in zip(new.quarantined, spans, strict=True):
             record = {
                 "source": item.source,
+                "counted": outcome.source,
                 "position": item.position,
                 "reason": item.reason,
                 "survey": item.survey,
@@ -270,9 +276,19 @@ class Applier:
             }
             changes.put("quarantine", bytes.fromhex(item.identity), orjson.dumps(record))
 
+    def _release(self, changes: Changes, outcome: Outcome) -> dict[tuple[str, int], Counts]:
+        """Let items that were read at last go from the quarantine, and give what is to be taken back from the counts."""
+        released: dict[tuple[str, int], Counts] = defaultdict(Counts)
+        identities = [bytes.fromhex(identity) for identity in outcome.released]
+        for key, value in zip(identities, self._store.get_all("quarantine", identities), strict=True):
+            record = orjson.loads(value or b"{}")
+            if record.get("state") == "quarantined":
+                changes.put("quarantine", key, orjson.dumps({**record, "state": "released"}))
+                released[record["counted"], record["night"]] += Counts(received=-1, quarantined=-1)
+        return dict(released)
+
     def _put_counts(self, changes: Changes, outcome: Outcome, new: New, merged: Merged, commit: Commit) -> None:
         """Write what was received and what became of it."""
-        ledger.count_sources(self._store, changes, outcome.source, _by_night(outcome, new, merged.late))
         ledger.count_modules(self._store, changes, outcome.modules)
         ledger.count_substreams(self._store, changes, outcome.night, commit.selected)
         if len(new):
@@ -292,11 +308,7 @@ class Applier:
         """Write the commit, its files and the source's progress with everything collected, in one synced write."""
         for key, value in outcome.progress.items():
             changes.put("positions", key, value)
-        for name, record in self._lake.unsettled().items():
-            if record is None:
-                changes.delete("files", name.encode())
-            else:
-                changes.put("files", name.encode(), record.to_bytes())
+        put_files(changes, self._lake)
         self._numbering.put(changes)
         changes.put("commits", keys.integer_key(commit.number), commit.to_bytes())
         changes.put("meta", LAST, orjson.dumps([commit.number, commit.checksum]))
@@ -391,9 +403,16 @@ def _by_night(outcome: Outcome, new: New, late: int) -> dict[int, Counts]:
     return dict(counts)
 
 
-def _commit(outcome: Outcome, new: New, last: tuple[int, str], segments: Mapping[str, SegmentSpan], late: int) -> Commit:
+def _by_source(source: str, by_night: Mapping[int, Counts], released: Mapping[tuple[str, int], Counts]) -> dict[tuple[str, int], Counts]:
+    """Join what a batch counts, by source and night, with what leaves the quarantine."""
+    counts = {(source, night): count for night, count in by_night.items()}
+    for place, count in released.items():
+        counts[place] = counts.get(place, Counts()) + count
+    return counts
+
+
+def _commit(outcome: Outcome, new: New, last: tuple[int, str], segments: Mapping[str, SegmentSpan], counts: list[Counts]) -> Commit:
     """Make the record of the commit."""
-    counts = sum(_by_night(outcome, new, late).values(), Counts())
     header = commit_header(outcome.survey, outcome.night, outcome.source, outcome.plan_id, [item.identity for item in new.quarantined])
     return Commit(
         number=last[0] + 1,
@@ -401,7 +420,7 @@ def _commit(outcome: Outcome, new: New, last: tuple[int, str], segments: Mapping
         night=outcome.night,
         source=outcome.source,
         plan_id=outcome.plan_id,
-        counts=counts,
+        counts=sum(counts, Counts()),
         modules=outcome.modules,
         selected={name: len(rows) for name, rows in new.selections.items()},
         segments=segments,

@@ -17,6 +17,8 @@ from fink.archive.lake import Lake, sync_folder
 from fink.archive.numbering import Numbering
 from fink.archive.queries import Queries
 from fink.archive.rows import indexed_columns
+from fink.archive.upkeep import Upkeep, copy_archive, sizes
+from fink.archive.verify import verify_archive
 from fink.commits import Commit, FollowerPosition, Outcome, PlanRecord
 from fink.config import RetentionSettings
 from fink.errors import ArchiveError, NotFoundError
@@ -40,6 +42,7 @@ class EmbeddedArchive(Queries):
         super().__init__(store, lake, Numbering(store))
         self.folder, self.id = folder, identity
         self._applier: Applier | None = None
+        self._upkeep: Upkeep | None = None
         self._lock: WriterLock | None = None
         self._reader: ReaderFolder | None = None
         self._broken = False
@@ -102,6 +105,8 @@ class EmbeddedArchive(Queries):
         archive._lock = lock
         remove_stale_readers(folder / "readers")
         archive._lake.recover(archive.files())
+        archive._upkeep = Upkeep(store, archive._lake, folder / "readers", settings.packets)
+        archive._upkeep.publish()
         keep = "all" if settings.packets.startswith("last:") else settings.packets
         archive._applier = Applier(
             store,
@@ -144,6 +149,8 @@ class EmbeddedArchive(Queries):
 
     def close(self) -> None:
         """Let go of every file, and of the right to write."""
+        if self._upkeep is not None:
+            self._upkeep.close()
         self._lake.close()
         self._store.close()
         if self._reader is not None:
@@ -219,7 +226,20 @@ class EmbeddedArchive(Queries):
         self._store.write(changes)
 
     def maintain(self) -> None:
-        """Do between commits what keeps the archive tidy."""
+        """Do between commits what keeps the archive tidy: compaction (beside the stream), retention, removal of replaced files."""
+        self._writer()
+        if self._upkeep is not None:
+            self._upkeep.advance(self._last[0], self._delivered())
+
+    def compact(self) -> None:
+        """Turn everything that was appended into Parquet, now."""
+        self._writer()
+        if self._upkeep is not None:
+            self._upkeep.compact(self._last[0], self._delivered())
+
+    def _delivered(self) -> int:
+        """Give the last commit that every follower has delivered."""
+        return min((position.commit for position in self.followers().values()), default=self._last[0])
 
     # Reading what the engine and followers need
 
@@ -248,6 +268,25 @@ class EmbeddedArchive(Queries):
         """Give how far a follower has delivered, as it last said; None where it never did."""
         record = self._store.get("followers", name.encode())
         return None if record is None else FollowerPosition(**orjson.loads(record))
+
+    def stats(self) -> dict[str, Any]:
+        """Say what the archive holds and how large it is."""
+        counts = {name: value for name, value in self.statistics().items() if name != "nights"}
+        return {"id": self.id, "folder": str(self.folder), **counts, **sizes(self._store, self.files())}
+
+    def verify(self) -> list[str]:
+        """Check every checksum and cross-reference; give what is wrong, in words."""
+        return verify_archive(self, self._store, self._lake)
+
+    def copy(self, target: Path) -> None:
+        """Copy the archive, as of its last commit, into a folder that is not there yet, also while a run writes it.
+
+        Raises
+        ------
+        ArchiveError
+            If the folder is there already, or a file is missing.
+        """
+        copy_archive(self.folder, self._store, self.files(), target)
 
     def followers(self) -> dict[str, FollowerPosition]:
         """Give every follower that ever delivered, and how far."""

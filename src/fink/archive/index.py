@@ -230,6 +230,9 @@ class Store:
         """Let go of the files."""
         for family in self._families.values():
             family.close()
+        # handles and families hold the database open, and its lock with it
+        self._families.clear()
+        self._handles.clear()
         self._db.close()
 
 

@@ -19,13 +19,12 @@ from fink.commits import Counts, ModuleCounts
 _SOURCE, _MODULE, _SUBSTREAM = b"source\0", b"module\0", b"substream\0"
 
 
-def count_sources(store: Store, changes: Changes, source: str, by_night: Mapping[int, Counts]) -> None:
-    """Add to what a source brought in each night."""
-    for night, counts in by_night.items():
-        key = _SOURCE + source.encode() + b"\0" + integer_key(night)
-        before = store.get("ledger", key)
-        total = counts + Counts(**orjson.loads(before)) if before else counts
-        changes.put("ledger", key, orjson.dumps(asdict(total)))
+def count_source(store: Store, changes: Changes, source: str, night: int, counts: Counts) -> None:
+    """Add to what a source brought in a night."""
+    key = _SOURCE + source.encode() + b"\0" + integer_key(night)
+    before = store.get("ledger", key)
+    total = counts + Counts(**orjson.loads(before)) if before else counts
+    changes.put("ledger", key, orjson.dumps(asdict(total)))
 
 
 def count_modules(store: Store, changes: Changes, modules: Mapping[str, ModuleCounts]) -> None:

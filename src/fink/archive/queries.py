@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from fink.archive import keys
 from fink.archive.applying import KINDS, SELECTED
@@ -302,6 +303,23 @@ class Queries:
             return self._numbering.formats[-1].schema.empty_table() if self._numbering.formats else pa.table({})
         joined = pa.concat_tables(parts, promote_options="permissive")
         return joined if len(parts) == 1 else joined.take(pa.array(np.argsort(np.concatenate(places), kind="stable")))
+
+    def nights_of(self, rows: Sequence[bytes]) -> NDArray[np.int64]:
+        """Give the night of packed rows (n,)."""
+        numbers = np.array([format_number(row) for row in rows], np.int64)
+        nights = np.zeros(len(rows), np.int64)
+        for number in np.unique(numbers).tolist():
+            mine = np.flatnonzero(numbers == number)
+            nights[mine] = self._numbering.formats[number].unpack([rows[i] for i in mine.tolist()])[0]["night"].to_numpy()
+        return nights
+
+    def survey_number(self, name: str) -> int | None:
+        """Give the number that stands for a survey in keys; None where the archive holds nothing of it."""
+        return self._numbering.known_survey(name)
+
+    def survey_name(self, number: int) -> str:
+        """Give the survey that a number in keys stands for."""
+        return self._numbering.surveys[number]
 
     # Wide questions, counts, quarantine
 

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fink import science, surveys
-from fink.columns import CORE
+from fink.columns import CORE, Column
 
 NOT_KEPT, IN_PACKETS, IN_SELECTED = 0, 1, 2
 """Where an alert's packet is: nowhere, with the rest, or with those that substreams took."""
@@ -53,14 +53,19 @@ _NUMPY = {
 _ARROW = {str(type_): type_ for type_ in (*_NUMPY, pa.string())}
 
 
-def indexed_columns() -> frozenset[str]:
-    """Give the names of the columns that the index holds, as the vocabulary, the surveys and the modules declare them."""
+def declared_columns() -> dict[str, Column]:
+    """Give the columns that the vocabulary, the surveys and the modules declare, by name."""
     declared = [*CORE]
     for survey in surveys.registry().values():
         declared += survey.columns
     for module in science.registry().values():
         declared += module.outputs
-    return frozenset(column.name for column in declared if column.indexed)
+    return {column.name: column for column in declared}
+
+
+def indexed_columns() -> frozenset[str]:
+    """Give the names of the columns that the index holds."""
+    return frozenset(name for name, column in declared_columns().items() if column.indexed)
 
 
 @dataclass(frozen=True)
