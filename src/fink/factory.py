@@ -81,6 +81,7 @@ def files_source(
     arguments: Sequence[Path], settings: Settings, archive: EmbeddedArchive | None = None, *, again: bool = False
 ) -> FilesSource:
     """Make a source of files and folders that goes on where earlier runs stopped."""
+    surveys.configure(settings.surveys)
     progress = archive.position(POSITIONS) if archive is not None else {}
     return FilesSource(arguments, surveys.registry(), schema_of_id(settings), progress, again=again)
 
@@ -104,6 +105,6 @@ def run(
     from fink.engines.embedded import EmbeddedEngine
     from fink.engines.workers import PlanRequest
 
-    request = PlanRequest(settings.run.modules, settings.run.substreams, settings.archive)
+    request = PlanRequest(settings.run.modules, settings.run.substreams, settings.archive, settings.surveys)
     engine = EmbeddedEngine(archive, request.build(), request, settings.run, settings.batch, followers(archive, settings), on_commit)
     return engine.run(source)

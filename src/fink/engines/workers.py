@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from fink import surveys
 from fink.archive.embedded import EmbeddedArchive
 from fink.commits import ModuleCounts
+from fink.config import SurveySettings
 from fink.engines.compute import Computed, compute
 from fink.engines.plan import Plan, build_plan
 from fink.errors import FinkError
@@ -91,9 +92,11 @@ class PlanRequest:
     modules: Sequence[str]
     substreams: Sequence[str]
     archive: Path | None
+    settings: SurveySettings = SurveySettings()
 
     def build(self) -> Plan:
-        """Build the plan."""
+        """Build the plan, in a process whose surveys are as the run wants them."""
+        surveys.configure(self.settings)
         return build_plan(self.modules, self.substreams)
 
 

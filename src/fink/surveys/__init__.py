@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fink.columns import Column
+from fink.config import SurveySettings
 from fink.lightcurves import Band
 from fink.tables import AlertBatch, Packets
 
@@ -74,6 +75,9 @@ class Survey(Protocol):
     def nights(self, packets: Packets) -> tuple[NDArray[np.int32], tuple[Refusal, ...]]:
         """Give the night of each packet as YYYYMMDD, reading no more of it than that takes; 0 where it cannot be read."""
 
+    def configured(self, settings: SurveySettings) -> Survey:
+        """Give this survey as the settings want it."""
+
     def public_name(self, column: str) -> str:
         """Give the name under which this survey's users know a column."""
 
@@ -87,3 +91,10 @@ def registry() -> Mapping[str, Survey]:
         if isinstance(candidate, Survey):
             found[candidate.name] = candidate
     return found
+
+
+def configure(settings: SurveySettings) -> None:
+    """Make every survey of this process as the settings want it."""
+    surveys = registry()
+    assert isinstance(surveys, dict)
+    surveys.update({name: survey.configured(settings) for name, survey in surveys.items()})

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fink.codecs.schemas import parse_schema
 from fink.columns import Column
+from fink.config import SurveySettings
 from fink.lightcurves import AB_ZERO, DETECTION, FORCED, LIMIT, Band, LightCurves, magnitude
 from fink.sky import calendar_date, tai_to_utc
 from fink.surveys.fields import FieldTable, read_table
@@ -92,6 +93,10 @@ class Elasticc(MappedSurvey):
                     names = [field.name, *(older.name for older in fields if older.renamed == field.name)]
                     found.append(Plain("elasticc_" + snake_case(field.name), tuple(place + name for name in names), _missing(field.name)))
         return tuple(found)
+
+    def configured(self, settings: SurveySettings) -> MappedSurvey:
+        """Give the survey with the fluxes of its packets in the unit that the settings name."""
+        return Elasticc(settings.elasticc_flux_unit)
 
     def recognises(self, schema: bytes) -> bool:
         """Say whether packets of this schema are ELAsTiCC's."""

@@ -22,6 +22,7 @@ from fink.codecs.avro import Decoded, decode, reason
 from fink.codecs.fallback import decode_slowly
 from fink.codecs.schemas import Program, WriterSchema, compile_program, parse_schema
 from fink.columns import CORE, Column
+from fink.config import SurveySettings
 from fink.errors import SchemaError
 from fink.lightcurves import Band, LightCurves, magnitude
 from fink.surveys import Refusal
@@ -218,6 +219,10 @@ class MappedSurvey(ABC):
     @abstractmethod
     def public_name(self, column: str) -> str:
         """Give the name under which this survey's users know a column."""
+
+    def configured(self, settings: SurveySettings) -> MappedSurvey:
+        """Give this survey as it is: no setting changes it."""
+        return self
 
     def schema_of_number(self, number: int) -> bytes | None:
         """Give no schema: this survey's packets bring theirs."""
