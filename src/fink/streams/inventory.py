@@ -20,7 +20,7 @@ from fink.streams.payloads import Unit, units_of, unpack
 from fink.surveys import Survey
 from fink.tables import PADDING, Packets
 
-CHUNK = 1 << 26
+CHUNK = 1 << 24
 """Bytes of files that are looked at together."""
 
 KEPT = 1 << 28
@@ -117,6 +117,7 @@ class Surveyor:
         self._waiting: list[tuple[int, bytes]] = []
         self._waiting_bytes = 0
         self._kept = 0
+        self._buffer = _Buffer()
 
     def look_at(self, path: Path) -> None:
         """Enter what a file holds."""
@@ -165,7 +166,7 @@ class Surveyor:
         if not containers:
             return
         units = np.array([number for number, _ in containers], np.int64)
-        buffer, starts, ends = _joined([data for _, data in containers])
+        buffer, starts, ends = self._buffer.joined([data for _, data in containers])
         records, broken = read_containers(buffer, starts, ends, self._known)
         alone: set[int] = set()
         for part in records:
@@ -192,7 +193,7 @@ class Surveyor:
             except (SchemaError, PacketError) as error:
                 self.inventory.add_broken(number, 0, len(data), str(error))
         for (schema, start), members in groups.items():
-            buffer, starts, ends = _joined([data for _, data in members])
+            buffer, starts, ends = self._buffer.joined([data for _, data in members])
             units = np.array([number for number, _ in members], np.int64)
             self._enter_packets(schema, buffer, starts + start, ends, units, starts)
 
@@ -207,7 +208,7 @@ class Surveyor:
             except SchemaError:
                 if 0 < number < 1 << 20:
                     raise
-        buffer, starts, ends = _joined([data])
+        buffer, starts, ends = self._buffer.joined([data])
         for survey in self._surveys:
             for schema in survey.writer_schemas():
                 packets = Packets(buffer, starts, ends, np.zeros(1, np.int32), (schema,))
@@ -217,7 +218,7 @@ class Surveyor:
 
     def _look_at_large(self, whole: Unit) -> None:
         """Enter a file larger than memory should hold, piece by piece: each piece is a unit of its own."""
-        with open(whole.path, "rb") as file:
+        with open(whole.path, "rb", buffering=0) as file:
             try:
                 header = read_header(file.read(1 << 22))
             except (PacketError, SchemaError) as error:
@@ -227,20 +228,22 @@ class Surveyor:
             piece = _Piece(whole, file.read(header.header_length), header.codec != "null")
             at, size = header.header_length, CHUNK
             while at < whole.size:
+                buffer = self._buffer.reserve(len(piece.header) + size)
                 file.seek(at)
-                stop = self._look_at_piece(piece, at, file.read(size), size)
+                read = file.readinto(buffer[len(piece.header) : len(piece.header) + size].data)
+                stop = self._look_at_piece(piece, buffer, at, read, size)
                 # a block larger than the piece needs a larger piece; otherwise the next one begins where this one was cut
                 at, size = (stop, CHUNK) if stop > at else (at, 2 * size)
 
-    def _look_at_piece(self, piece: _Piece, at: int, data: bytes, size: int) -> int:
-        """Enter one piece of a large container; give where the next one begins."""
+    def _look_at_piece(self, piece: _Piece, buffer: NDArray[np.uint8], at: int, read: int, size: int) -> int:
+        """Enter the piece of a large container that was read behind its header's place; give where the next one begins."""
         end_of_file, skipped = piece.whole.size, len(piece.header)
-        if at + len(data) < min(at + size, end_of_file):
+        if at + read < min(at + size, end_of_file):
             raise SourceError(f"{piece.whole.path} is shorter than it was; leave files alone while they are read, and run again")
-        buffer, starts, _ = _joined([piece.header, data])
-        end = skipped + len(data)
-        records, broken = read_containers(buffer, starts[:1], np.array([end]), self._known)
-        stop = at + len(data)
+        buffer[:skipped] = np.frombuffer(piece.header, np.uint8)
+        end = skipped + read
+        records, broken = read_containers(buffer, np.zeros(1, np.int64), np.array([end]), self._known)
+        stop = at + read
         cut = next((item for item in broken if item.end == end), None)
         if cut is not None and _more_would_mend(cut) and stop < end_of_file and size <= MOST_BYTES:
             stop = at + cut.start - skipped
@@ -249,7 +252,7 @@ class Surveyor:
             # nothing behind a break can be told apart: the rest of the file is one item
             stop = end_of_file
         if stop > at:
-            number = self.inventory.add_unit(Unit(piece.whole.path, "", at, min(stop - at, len(data))), BLOCKS if piece.packed else PLAIN)
+            number = self.inventory.add_unit(Unit(piece.whole.path, "", at, min(stop - at, read)), BLOCKS if piece.packed else PLAIN)
             if piece.packed:
                 self.inventory.headers[number] = piece.header
             for part in records:
@@ -326,7 +329,24 @@ def _more_would_mend(item: Broken) -> bool:
     return item.reason == TRUNCATED or item.end - item.start < 32
 
 
-def _joined(bodies: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
-    ends = np.cumsum([len(body) for body in bodies], dtype=np.int64)
-    starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
-    return np.frombuffer(b"".join([*bodies, bytes(PADDING)]), np.uint8), starts, ends
+class _Buffer:
+    """Memory in which files are looked at, used again and again."""
+
+    def __init__(self) -> None:
+        self._array = np.zeros(0, np.uint8)
+
+    def reserve(self, size: int) -> NDArray[np.uint8]:
+        """Give memory of at least so many bytes and the padding; what it held before may be gone."""
+        if len(self._array) < size + PADDING:
+            self._array = np.zeros(size + PADDING, np.uint8)
+        return self._array
+
+    def joined(self, bodies: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+        """Put bodies behind one another; give the memory and where each begins and ends."""
+        ends = np.cumsum([len(body) for body in bodies], dtype=np.int64)
+        starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
+        buffer = self.reserve(int(ends[-1]))
+        view = buffer.data
+        for body, start, end in zip(bodies, starts.tolist(), ends.tolist(), strict=True):
+            view[start:end] = body
+        return buffer, starts, ends

@@ -88,7 +88,7 @@ def test_limits_hold_and_change_nothing_else(folder: Path, alerts: int, megabyte
 
 def test_places_name_the_file_and_the_member(folder: Path) -> None:
     batches = [batch for batch in batches_of(source_of(folder)) if batch.packets]
-    places = {batch.places(row) for batch in batches for row in range(len(batch.packets or ()))}
+    places = {batch.places(row) for batch in batches for row in range(len(batch.packets)) if batch.packets}
     assert len(places) == TOTAL
     assert any(position.startswith("member ") and path.endswith("night.tar.gz") for path, position in places)
     for path, position in places:

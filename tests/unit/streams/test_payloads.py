@@ -59,7 +59,12 @@ def test_a_packed_tarball_is_read_in_one_pass_when_asked_in_order(tmp_path: Path
     found = list(units_of(path, MOST))
     opened: list[str] = []
     real = os.open
-    monkeypatch.setattr(os, "open", lambda p, *args: (opened.append(str(p)), real(p, *args))[1])
+
+    def noted(name: str | Path, flags: int) -> int:
+        opened.append(str(name))
+        return real(name, flags)
+
+    monkeypatch.setattr(os, "open", noted)
     reader = reader_of(path)
     assert [reader.read(unit) for unit, _ in found] == BODIES
     reader.close()
@@ -110,7 +115,7 @@ def test_a_damaged_header_inside_a_tarball_is_a_break_and_not_the_end(tmp_path: 
     data[at + 150] ^= 255
     path = tmp_path / "night.tar"
     path.write_bytes(data)
-    found = []
+    found: list[bytes | None] = []
     with pytest.raises(PacketError, match="breaks off"):
         found.extend(data for _, data in units_of(path, MOST))
     assert found == BODIES[:block]
@@ -121,7 +126,7 @@ def test_a_tarball_without_its_end_mark_is_a_break(tmp_path: Path) -> None:
     end = data.rindex(BODIES[-1][-100:]) + 100
     path = tmp_path / "night.tar"
     path.write_bytes(data[: end + (-end % 512)])
-    found = []
+    found: list[bytes | None] = []
     with pytest.raises(PacketError, match="end mark"):
         found.extend(data for _, data in units_of(path, MOST))
     assert found == BODIES
