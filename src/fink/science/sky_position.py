@@ -1,7 +1,7 @@
 """Galactic and ecliptic latitude: how far an alert is from the Milky Way's plane and from the paths of the planets.
 
 Galactic coordinates are those of the IAU, tied to the ICRS as in the Hipparcos catalogue (ESA SP-1200, vol. 1, sec. 1.5.3);
-ecliptic latitude is for J2000. Against astropy they agree to 0.001 and 0.05 arcsec.
+ecliptic latitude is for J2000. Against astropy they agree to 0.02 and 0.05 arcsec.
 """
 
 from __future__ import annotations
