@@ -117,7 +117,7 @@ def populate(sky: Sky, n_alerts: int, seed: int, shares: dict[str, float] | None
             if quota <= 0:
                 break
             rng = np.random.default_rng([seed, 2, number, attempt])
-            block, alerts = _block(sky, number, int(quota * 1.3) + 8, quota, rng)
+            block, alerts = _block(sky, number, int(quota * (1.2 if attempt else 0.75)) + 8, quota, rng)
             blocks.append(block)
             chosen.append(alerts + n_points)
             n_points += len(block.visit)

@@ -82,7 +82,7 @@ def mira_flux(mjd: Floats, wavelength: Floats, p: Parameters) -> Floats:
 def _draw_agn(rng: np.random.Generator, stage: Stage) -> dict[str, Floats]:
     """Draw active galactic nuclei."""
     n = len(stage)
-    mag = apparent(rng, n, stage.faint - 4.0, stage.faint - 0.3)
+    mag = apparent(rng, n, stage.faint - 4.5, stage.faint - 1.2)
     redshift = redshift_at(mag + rng.uniform(20.0, 24.0, n))
     host = galaxy(rng, redshift, nuclear=True)
     host["host_mag"] = -2.5 * np.log10(10.0 ** (-0.4 * host["host_mag"]) + 10.0 ** (-0.4 * mag))
