@@ -108,3 +108,14 @@ def run(
     request = PlanRequest(settings.run.modules, settings.run.substreams, settings.archive, settings.surveys)
     engine = EmbeddedEngine(archive, request.build(), request, settings.run, settings.batch, followers(archive, settings), on_commit)
     return engine.run(source)
+
+
+def replay_quarantine(archive: EmbeddedArchive, settings: Settings, identities: Sequence[str]) -> int:
+    """Try to read quarantined items again; give the number of those that are archived now."""
+    from fink.engines.quarantine import replay_items
+
+    surveys.configure(settings.surveys)
+    find = schema_of_id(settings)
+    return replay_items(
+        archive, build_plan(settings), lambda path: FilesSource([path], surveys.registry(), find), settings.batch, identities
+    )

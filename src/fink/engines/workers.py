@@ -11,7 +11,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,7 +30,6 @@ from fink.errors import FinkError
 from fink.lightcurves import LightCurves, concatenate_rows
 from fink.surveys import Refusal
 from fink.tables import PADDING, Cutouts, Packets
-
 
 _TIME_TO_START = 120.0
 _TIME_ENOUGH = 30.0
@@ -92,7 +91,7 @@ class PlanRequest:
     modules: Sequence[str]
     substreams: Sequence[str]
     archive: Path | None
-    settings: SurveySettings = SurveySettings()
+    settings: SurveySettings = field(default_factory=SurveySettings)
 
     def build(self) -> Plan:
         """Build the plan, in a process whose surveys are as the run wants them."""

@@ -1,0 +1,64 @@
+"""Reading quarantined items again, after an upgrade or with a schema that was missing then."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fink.archive.embedded import EmbeddedArchive
+from fink.config import BatchSettings
+from fink.engines.compute import compute
+from fink.engines.embedded import outcome_of
+from fink.engines.plan import Plan
+from fink.streams import SourceBatch
+from fink.streams.files import FilesSource
+
+OpenFile = Callable[[Path], FilesSource]
+"""Opens one file as a source that has read nothing yet."""
+
+
+def replay_items(archive: EmbeddedArchive, plan: Plan, open_file: OpenFile, limits: BatchSettings, identities: Sequence[str]) -> int:
+    """Archive what quarantined items hold, as far as they can be read now; the others stay.
+
+    An item leaves the quarantine in the commit that archives the last of what it holds, so a stop in between loses nothing.
+
+    Parameters
+    ----------
+    open_file
+        Makes a source of a file.
+    identities
+        The items to try.
+
+    Returns
+    -------
+    Number of items that left the quarantine.
+    """
+    plan_id = archive.register_plan(plan.record)
+    moved = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for identity in identities:
+            path = Path(folder) / identity
+            path.write_bytes(archive.quarantine_body(identity))
+            batches = _readable(open_file(path), limits)
+            for number, batch in enumerate(batches, 1):
+                assert batch.packets is not None
+                computed = compute(batch.survey, batch.night, batch.packets, plan, archive)
+                outcome = outcome_of(replace(batch, source="quarantine"), computed, plan, plan_id)
+                archive.apply(replace(outcome, released=(identity,) if number == len(batches) else (), progress={}))
+            moved += bool(batches)
+            path.unlink()
+    return moved
+
+
+def _readable(source: FilesSource, limits: BatchSettings) -> list[SourceBatch]:
+    """Give what a file holds, or nothing where any of it still cannot be read."""
+    batches = []
+    while (batch := source.next_batch(limits, lambda size: np.empty(size, np.uint8))) is not None:
+        if batch.packets is None:
+            return []
+        batches.append(batch)
+    return batches
