@@ -310,7 +310,7 @@ def _ledger(results: Results) -> str:
         + f'<td class="{"good" if source["balanced"] else "bad"}">{"balanced" if source["balanced"] else "does not balance"}</td></tr>'
         for source in results.ledger["sources"]
     )
-    head = "<tr><th>source</th><td class="left">night</td>" + "".join(f"<td>{name}</td>" for name in names) + "<td></td></tr>"
+    head = '<tr><th>source</th><td class="left">night</td>' + "".join(f"<td>{name}</td>" for name in names) + "<td></td></tr>"
     table = f'<table class="wide"><thead>{head}</thead><tbody>{rows}</tbody></table>'
     listed = list(results.reasons.items())
     others = sum(number for _, number in listed[MOST_REASONS:])
