@@ -50,9 +50,9 @@ def in_chunks(batch: AlertBatch, plan: Plan, size: int) -> dict[str, tuple[bytes
     return joined
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_batch_size_does_not_change_a_value(plan: Plan, seed: int) -> None:
-    batch = random_batch(seed, 211, longest=60)
+    batch = random_batch(seed, 120, longest=60)
     whole = bits(plan.run(batch)[0], plan)
     for size in (1, 7, 64):
         assert in_chunks(batch, plan, size) == whole
