@@ -42,6 +42,12 @@ class RunSettings(_Section):
     modules: tuple[str, ...] = Field((), description="Science modules to run; none named means all")
     substreams: tuple[str, ...] = Field((), description="Substreams to select; none named means all")
 
+    @field_validator("modules", "substreams", mode="before")
+    @classmethod
+    def _split_names(cls, value: Any) -> Any:
+        """Take a,b from the command line."""
+        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
 
 class RetentionSettings(_Section):
     """What the archive keeps, and when it compacts."""

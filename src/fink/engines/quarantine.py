@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from fink.archive.embedded import EmbeddedArchive
+from fink.commits import Outcome
 from fink.config import BatchSettings
 from fink.engines.compute import compute
 from fink.engines.embedded import outcome_of
 from fink.engines.plan import Plan
-from fink.streams import SourceBatch
 from fink.streams.files import FilesSource
 
 OpenFile = Callable[[Path], FilesSource]
@@ -37,28 +37,28 @@ def replay_items(archive: EmbeddedArchive, plan: Plan, open_file: OpenFile, limi
     -------
     Number of items that left the quarantine.
     """
-    plan_id = archive.register_plan(plan.record)
     moved = 0
     with tempfile.TemporaryDirectory() as folder:
         for identity in identities:
             path = Path(folder) / identity
             path.write_bytes(archive.quarantine_body(identity))
-            batches = _readable(open_file(path), limits)
-            for number, batch in enumerate(batches, 1):
-                assert batch.packets is not None
-                computed = compute(batch.survey, batch.night, batch.packets, plan, archive)
-                outcome = outcome_of(replace(batch, source="quarantine"), computed, plan, plan_id)
-                archive.apply(replace(outcome, released=(identity,) if number == len(batches) else (), progress={}))
-            moved += bool(batches)
+            outcomes = _outcomes(open_file(path), archive, plan, limits)
+            for number, outcome in enumerate(outcomes, 1):
+                archive.apply(replace(outcome, released=(identity,) if number == len(outcomes) else ()))
+            moved += bool(outcomes)
             path.unlink()
     return moved
 
 
-def _readable(source: FilesSource, limits: BatchSettings) -> list[SourceBatch]:
-    """Give what a file holds, or nothing where any of it still cannot be read."""
-    batches = []
+def _outcomes(source: FilesSource, archive: EmbeddedArchive, plan: Plan, limits: BatchSettings) -> list[Outcome]:
+    """Give what a file holds, computed, or nothing where any of it still cannot be read."""
+    plan_id = archive.register_plan(plan.record)
+    outcomes = []
     while (batch := source.next_batch(limits, lambda size: np.empty(size, np.uint8))) is not None:
         if batch.packets is None:
             return []
-        batches.append(batch)
-    return batches
+        computed = compute(batch.survey, batch.night, batch.packets, plan, archive)
+        if computed.refusals:
+            return []
+        outcomes.append(replace(outcome_of(batch, computed, plan, plan_id), source="quarantine", progress={}))
+    return outcomes

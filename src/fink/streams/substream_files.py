@@ -9,9 +9,11 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 import numpy as np
 import orjson
@@ -21,12 +23,15 @@ import pyarrow as pa
 from fink.codecs.containers import ContainerWriter
 from fink.codecs.encode import AvroField, AvroType, append_fields, encode_fields, extend_schema
 from fink.codecs.schemas import parse_schema
+from fink.commits import Commit
 from fink.errors import FollowerError
 from fink.streams import Committed
 from fink.tables import Packets
 
 POSITION = ".fink-position.json"
 """Name of the position file in the output folder."""
+
+_ASIDE = ".new"
 
 COMMITS_AT_ONCE = 64
 """Commits that are delivered before the position is written."""
@@ -46,7 +51,7 @@ _AVRO: dict[str, AvroType] = {
 class Encoder(Protocol):
     """Turns selected alerts into bytes at the end of a file."""
 
-    def file_names(self, substream: str, survey: str, packets: Packets) -> list[str]:
+    def file_names(self, substream: str, survey: str, packets: Packets, added: Mapping[str, str]) -> list[str]:
         """Name the file for each of the packets' schemas."""
 
     def append(self, file: BinaryIO, length: int, rows: pa.Table, packets: Packets, added: Mapping[str, str]) -> None:
@@ -56,7 +61,7 @@ class Encoder(Protocol):
 class JsonLines:
     """One JSON object a line: every column of the alert by its name."""
 
-    def file_names(self, substream: str, survey: str, packets: Packets) -> list[str]:
+    def file_names(self, substream: str, survey: str, packets: Packets, added: Mapping[str, str]) -> list[str]:
         """Name one file for all schemas."""
         return [f"{substream}_{survey}.jsonl"] * len(packets.schemas)
 
@@ -66,30 +71,41 @@ class JsonLines:
         frame = pl.from_arrow(rows)
         assert isinstance(frame, pl.DataFrame)
         frame.write_ndjson(text)
+        file.truncate(length)
         file.seek(length)
         file.write(text.getbuffer())
 
 
 class AvroContainers:
-    """Avro container files: the original packet's bytes with the added columns appended, one file per packet schema."""
+    """Avro container files: the original packet's bytes with the added columns appended, one file per schema that comes of it."""
 
-    def file_names(self, substream: str, survey: str, packets: Packets) -> list[str]:
-        """Name a file for each schema, by its fingerprint where there is more than one."""
-        prints = [parse_schema(schema).fingerprint[:8] for schema in packets.schemas]
-        return [f"{substream}_{survey}_{fingerprint}.avro" for fingerprint in prints]
+    def file_names(self, substream: str, survey: str, packets: Packets, added: Mapping[str, str]) -> list[str]:
+        """Name a file for each schema by the fingerprint of the extended one, which an upgrade changes."""
+        extended = [parse_schema(_extended(schema, _fields(added))) for schema in packets.schemas]
+        return [f"{substream}_{survey}_{schema.fingerprint[:8]}.avro" for schema in extended]
 
     def append(self, file: BinaryIO, length: int, rows: pa.Table, packets: Packets, added: Mapping[str, str]) -> None:
         """Write alerts as records of the extended schema."""
-        fields = [AvroField(name, _AVRO[type_]) for name, type_ in added.items()]
-        schema = extend_schema(parse_schema(packets.schemas[packets.schema[0]]), fields, "alert")
+        fields = _fields(added)
         extra, offsets = encode_fields(fields, rows.select(list(added)))
         buffer, ends = append_fields(packets.buffer, packets.starts, packets.ends, extra, offsets)
+        schema = _extended(packets.schemas[packets.schema[0]], fields)
         ContainerWriter(file, schema, length=length).append(buffer, ends[:-1], ends[1:])
+
+
+def _fields(added: Mapping[str, str]) -> tuple[AvroField, ...]:
+    return tuple(AvroField(name, _AVRO[kind]) for name, kind in added.items())
+
+
+@cache
+def _extended(schema: bytes, fields: tuple[AvroField, ...]) -> str:
+    return extend_schema(parse_schema(schema), fields, "alert")
 
 
 @dataclass
 class _Position:
     archive: str
+    form: str
     commit: int = 0
     checksum: str = ""
     lengths: dict[str, int] = field(default_factory=dict)
@@ -110,12 +126,13 @@ class SubstreamFiles:
     Raises
     ------
     FollowerError
-        If the folder belongs to another archive, its position does not fit the archive, or a file is shorter than it was.
+        If the folder belongs to another archive or holds another form, its position does not fit the archive, or a file is shorter
+        than it was.
     """
 
     def __init__(self, archive: Committed, folder: Path, form: Literal["jsonl", "avro"] = "jsonl") -> None:
         self.name = f"files:{folder.resolve()}"
-        self._archive, self._folder = archive, folder
+        self._archive, self._folder, self._form = archive, folder, form
         self._encoder: Encoder = JsonLines() if form == "jsonl" else AvroContainers()
         folder.mkdir(parents=True, exist_ok=True)
         self._position = self._checked_position()
@@ -131,49 +148,44 @@ class SubstreamFiles:
         return self._position.commit
 
     def _deliver(self, until: int) -> None:
+        """Deliver some commits; the position changes only when all of it is on disk."""
+        reached = replace(self._position, commit=until, lengths=dict(self._position.lengths))
         touched: dict[str, BinaryIO] = {}
-        checksum = self._position.checksum
         try:
-            for number in range(self._position.commit + 1, until + 1):
-                commit = self._archive.commit(number)
-                added = self._archive.plan(commit.plan_id).columns if commit.plan_id else {}
-                for substream in sorted(name for name, count in commit.selected.items() if count):
-                    self._write(touched, commit.survey, substream, *self._archive.selected(number, substream), added)
-                checksum = commit.checksum
-            for file in touched.values():
-                file.flush()
-                os.fsync(file.fileno())
+            with ExitStack() as files:
+                for number in range(self._position.commit + 1, until + 1):
+                    self._append(self._archive.commit(number), reached, touched, files)
+                for file in touched.values():
+                    file.flush()
+                    os.fsync(file.fileno())
+            self._save(reached)
         except OSError as error:
             raise FollowerError(
                 f"substream files cannot be written in {self._folder}: {error.strerror}; nothing is lost, mend and run again"
             ) from error
-        finally:
-            for file in touched.values():
-                file.close()
-        self._position.commit, self._position.checksum = until, checksum
-        self._save(self._position)
-        self._archive.record_follower(self.name, until, checksum)
+        self._position = reached
+        self._archive.record_follower(self.name, until, reached.checksum)
 
-    def _write(
-        self, touched: dict[str, BinaryIO], survey: str, substream: str, rows: pa.Table, packets: Packets, added: Mapping[str, str]
-    ) -> None:
-        names = self._encoder.file_names(substream, survey, packets)
-        for name in sorted(set(names)):
-            schemas = [i for i, its_name in enumerate(names) if its_name == name]
-            mine = np.flatnonzero(np.isin(packets.schema, schemas))
-            if len(mine) == 0:
-                continue
-            if name not in touched:
-                touched[name] = self._open(name)
-            self._encoder.append(touched[name], self._position.lengths.get(name, 0), rows.take(mine), packets.take(mine), added)
-            self._position.lengths[name] = touched[name].tell()
+    def _append(self, commit: Commit, reached: _Position, touched: dict[str, BinaryIO], files: ExitStack) -> None:
+        """Write what the substreams took in a commit behind what was delivered."""
+        reached.checksum = commit.checksum
+        added = self._archive.plan(commit.plan_id).columns if commit.plan_id else {}
+        for substream in sorted(name for name, count in commit.selected.items() if count):
+            rows, packets = self._archive.selected(commit.number, substream)
+            names = np.array(self._encoder.file_names(substream, commit.survey, packets, added))[packets.schema]
+            for name in np.unique(names).tolist():
+                if name not in touched:
+                    touched[name] = files.enter_context(self._open(name, reached))
+                mine = np.flatnonzero(names == name)
+                self._encoder.append(touched[name], reached.lengths[name], rows.take(mine), packets.take(mine), added)
+                reached.lengths[name] = touched[name].tell()
 
-    def _open(self, name: str) -> BinaryIO:
+    def _open(self, name: str, reached: _Position) -> BinaryIO:
         path = self._folder / name
-        if name in self._position.lengths and path.exists():
+        if name in reached.lengths and path.exists():
             return path.open("r+b")
         # new, left over from a delivery that was broken off, or taken away by its user: it begins anew
-        self._position.lengths[name] = 0
+        reached.lengths[name] = 0
         return path.open("w+b")
 
     def _cut_back(self, name: str, length: int) -> None:
@@ -190,20 +202,16 @@ class SubstreamFiles:
     def _checked_position(self) -> _Position:
         """Read the position and prove that it fits the archive."""
         path = self._folder / POSITION
-        copy = self._archive.follower_position(self.name)
         if not path.exists():
-            if copy is not None and copy.commit > 0:
-                raise FollowerError(
-                    f"{path} is gone, but commits up to {copy.commit} were delivered there; put it back, or name a new folder"
-                )
-            if any(self._folder.iterdir()):
-                raise FollowerError(f"{self._folder} holds files that no follower wrote; name an empty folder for the substreams")
-            fresh = _Position(self._archive.id)
-            self._save(fresh)
-            return fresh
-        position = _Position(**orjson.loads(path.read_bytes()))
+            return self._first_position(path)
+        try:
+            position = _Position(**orjson.loads(path.read_bytes()))
+        except (ValueError, TypeError) as error:
+            raise FollowerError(f"{path} is damaged: {error}; put back a copy of the folder, or name a new one") from error
         if position.archive != self._archive.id:
             raise FollowerError(f"{self._folder} holds the substreams of another archive ({position.archive}); name another folder")
+        if position.form != self._form:
+            raise FollowerError(f"{self._folder} holds substreams as {position.form}, not {self._form}; name another folder")
         if position.commit > self._archive.last_commit():
             raise FollowerError(
                 f"{path} is at commit {position.commit}, ahead of the archive's {self._archive.last_commit()}; is the archive a copy?"
@@ -212,10 +220,21 @@ class SubstreamFiles:
             raise FollowerError(f"{path} delivered another commit {position.commit} than the archive has; name another folder")
         return position
 
+    def _first_position(self, path: Path) -> _Position:
+        """Begin a folder, where nothing was ever delivered to it."""
+        copy = self._archive.follower_position(self.name)
+        if copy is not None and copy.commit > 0:
+            raise FollowerError(f"{path} is gone, but commits up to {copy.commit} were delivered there; put it back, or name a new folder")
+        if any(other.name != path.with_suffix(_ASIDE).name for other in self._folder.iterdir()):
+            raise FollowerError(f"{self._folder} holds files that no follower wrote; name an empty folder for the substreams")
+        fresh = _Position(self._archive.id, self._form)
+        self._save(fresh)
+        return fresh
+
     def _save(self, position: _Position) -> None:
         """Replace the position file in one step."""
         path = self._folder / POSITION
-        aside = path.with_suffix(".new")
+        aside = path.with_suffix(_ASIDE)
         with aside.open("wb") as file:
             file.write(orjson.dumps(position))
             file.flush()
@@ -226,9 +245,3 @@ class SubstreamFiles:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def read_position(folder: Path) -> Mapping[str, Any]:
-    """Give what the position file of a folder says; empty where there is none."""
-    path = folder / POSITION
-    return dict(orjson.loads(path.read_bytes())) if path.exists() else {}
