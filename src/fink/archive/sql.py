@@ -18,7 +18,7 @@ import pyarrow as pa
 from fink.archive.declarations import POINT_COLUMNS, ROW_COLUMNS, empty_table
 from fink.archive.lake import Lake
 from fink.archive.segments import FileRecord, Kind
-from fink.columns import Column
+from fink.columns import COLUMNS, Column
 from fink.errors import QueryError, did_you_mean
 
 _LOCK = (
@@ -29,6 +29,7 @@ _LOCK = (
     "enable_external_access = false",
     "lock_configuration = true",
 )
+_OF_FOLDERS = {name: COLUMNS[name] for name in ("survey", "night")}
 _NO_COLUMN = re.compile(r"Referenced column \"([^\"]+)\" not found|does not have a column named \"([^\"]+)\"")
 _NO_TABLE = re.compile(r"(?:Table|Function) with name (\S+) does not exist")
 
@@ -55,7 +56,7 @@ def connect(lake: Lake, records: Mapping[str, FileRecord], *, megabytes: int = 2
     }
     connection.execute(f"SET allowed_paths = {_list([*listed['rows'], *listed['points']])}")
     _create_view(connection, "alerts", listed["rows"], _in_segments(lake, records, "rows", ROW_COLUMNS))
-    _create_view(connection, "points", listed["points"], _in_segments(lake, records, "points", POINT_COLUMNS))
+    _create_view(connection, "points", listed["points"], _in_segments(lake, records, "points", {**_OF_FOLDERS, **POINT_COLUMNS}))
     for setting in _LOCK:
         connection.execute(f"SET {setting}")
     return connection
@@ -70,15 +71,24 @@ def _in_segments(lake: Lake, records: Mapping[str, FileRecord], kind: Kind, colu
     parts = [empty_table(columns)]
     for name, record in sorted(records.items()):
         if record.kind == kind and record.state in ("open", "closed"):
-            parts += lake.tables(name, record)
+            parts += [_placed(table, record) if kind == "points" else table for table in lake.tables(name, record)]
     return pa.concat_tables(parts, promote_options="permissive")
+
+
+def _placed(table: pa.Table, record: FileRecord) -> pa.Table:
+    """Give points the survey and night that their file is of."""
+    survey, night = pa.repeat(record.survey, len(table)), pa.repeat(pa.scalar(record.night, pa.int32()), len(table))
+    return table.append_column("survey", survey).append_column("night", night)
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, view: str, files: Sequence[str], recent: pa.Table) -> None:
     connection.register(f"recent_{view}", recent)
     text = f"SELECT * FROM recent_{view}"
     if files:
-        text = f"SELECT * FROM read_parquet({_list(files)}, union_by_name = true, hive_partitioning = false) UNION ALL BY NAME {text}"
+        # points do not repeat their survey and night in every row: these come from the names of their folders
+        folders = "true, hive_types = {'survey': VARCHAR, 'night': INTEGER}" if view == "points" else "false"
+        parquet = f"read_parquet({_list(files)}, union_by_name = true, hive_partitioning = {folders})"
+        text = f"SELECT * FROM {parquet} UNION ALL BY NAME {text}"
     connection.execute(f"CREATE VIEW {view} AS {text}")
 
 
