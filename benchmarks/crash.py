@@ -29,7 +29,7 @@ from benchmarks.result import Result
 from fink.simulator.survey import simulate_nights
 
 BATCH = 100
-SNAPSHOT_TABLES = {"alerts": "survey, alert_id", "points": "survey, alert_id, mjd, kind, band, point_id, detector"}
+SNAPSHOT_TABLES = {"alerts": "survey, alert_id", "points": "survey, night, alert_id, mjd, kind, band, point_id, detector"}
 
 
 @dataclass(frozen=True)
