@@ -5,9 +5,10 @@ leave it unblemished, is the signal strong, does the source have the shape of a 
 `good_quality` holds where none of the answers is no, and the strength of the signal is known. Missing information never
 counts against an alert, but it can be seen which information was missing.
 
-The thresholds are those that ZTF recommends for a pure sample (doi:10.1088/1538-3873/aae904: width up to 5 pixels of 1.01
-arcsec, elongation up to 1.2, here 1.5 so that moderately trailed asteroids stay; score at least 0.55 as in today's Fink) and,
-for the signal, 5 sigma, below which neither survey sends an alert on purpose.
+The score is at least 0.55, as in today's Fink. For a pure sample ZTF recommends widths up to 5 arcsec and elongations up to 1.2
+(doi:10.1088/1538-3873/aae904); a quarter of recent alerts with a score of 1 are wider or longer, so that here the limits are 8
+arcsec and 1.5, and moderately trailed asteroids stay. The signal is 5 sigma, below which no survey sends an alert on
+purpose.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from fink.science import Columns, science_module
 Floats = NDArray[np.float64]
 
 MIN_SNR, MIN_REAL_SCORE = 5.0, 0.55
-MAX_SEEING, MAX_ELONGATION = 5.05, 1.5
+MAX_SEEING, MAX_ELONGATION = 8.0, 1.5
 """Widest point source [arcsec], and most elongated."""
 
 

@@ -11,8 +11,10 @@ five sigma with equal probability, the exact quantile of that ratio (`fink.fitti
 knows of another. Forced photometry that is lost in its noise bounds the rate from one side only: the other bound is null,
 and the interval that remains holds 95 % of the time.
 
-Measured over 200,000 simulated pairs of each kind, signal-to-noise ratio of the alert 5 to 50: the interval holds the true rate in
-90.0 % of good pairs and of pairs with a limit. The rate is null where the alert's flux is negative or below three sigma.
+Measured over 200,000 simulated pairs of each kind, signal-to-noise ratio 5 to 50: the interval holds the true rate in 90.1 % of
+pairs of good points and in 90.1 % of pairs with a limit. (Between 3 and 5 it holds in 95 %, since points that scatter low are
+not taken.) On real alerts its ends are those of today's Fink, from 10,000 draws, to 3 % of its width, where the same two points
+are compared. The rate is null where the alert's flux is negative or below three sigma.
 """
 
 from __future__ import annotations

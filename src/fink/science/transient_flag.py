@@ -5,8 +5,9 @@ bright star, not a known variable and not a moving object (Fremling et al. 2020,
 2020, doi:10.3847/1538-4357/abbd98).
 
 Where the survey gives no score of being real, strong sources without flags stand in for it: in today's Fink a missing score
-made the whole flag missing. What else is unknown does not count against an alert. Today's extra rule, that no
-detection of the last 18 hours be fainter than 19 mag, is gone: it refused what rises through 19 mag in a night.
+made the whole flag missing. (ZTF's alerts before 2019 carry an older score, which seldom reaches 0.8.) What else is unknown
+does not count against an alert. Today's extra rule, that no detection of the last 18 hours be fainter than 19 mag, is gone: it
+refused what rises through 19 mag in a night.
 """
 
 from __future__ import annotations

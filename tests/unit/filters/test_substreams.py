@@ -67,7 +67,7 @@ MOVING = {**CLEAN, "star_separation": None, "star_score": None, "n_detections": 
 BAD_MEASUREMENT: dict[str, Mapping[str, Any]] = {
     "flags": {"flagged": True},
     "score": {"real_score": 0.3},
-    "blurred": {"seeing": 8.0},
+    "blurred": {"seeing": 9.0},
     "faint": {"snr": 4.0},
 }
 NOT_NEW: dict[str, Mapping[str, Any]] = {

@@ -26,7 +26,7 @@ def test_a_good_measurement() -> None:
         ("unflagged", "is_dipole", 1.0),
         ("significant", "snr", 4.9),
         ("significant", "snr", -4.9),
-        ("point_like", "seeing", 5.1),
+        ("point_like", "seeing", 8.1),
         ("point_like", "elongation", 1.6),
         ("scored_real", "real_score", 0.54),
     ],

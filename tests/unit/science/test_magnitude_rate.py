@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
 from alert_batches import BANDS, NOW, Point, light_curves
 from fink.lightcurves import DETECTION, FORCED, LIMIT, LightCurves
 from fink.science.magnitude_rate import magnitude_rate
+from shared_data import shared_data
 
 Floats = NDArray[np.float64]
 
@@ -159,3 +162,35 @@ def test_a_good_point_is_preferred_to_a_later_limit() -> None:
 )
 def test_without_a_pair_there_is_no_rate(points: list[Point]) -> None:
     assert np.isnan(list(rate(*points).values())).all()
+
+
+ZTF_BANDS = {1: "g", 2: "r", 3: "i"}
+
+
+def ztf_points(alert: Mapping[str, Any]) -> list[Point]:
+    """Give the points of a ZTF alert, converted apart from the survey's own file; the alert itself at `NOW`."""
+    points = []
+    for point in [*(alert["prv_candidates"] or []), alert["candidate"]]:
+        when, band = NOW + point["jd"] - alert["candidate"]["jd"], ZTF_BANDS[point["fid"]]
+        if point["magpsf"] is not None:
+            size = 10 ** (0.4 * (31.4 - point["magpsf"]))
+            flux = size if point["isdiffpos"] in ("t", "1") else -size
+            points.append((when, band, DETECTION, flux, size * point["sigmapsf"] * np.log(10.0) / 2.5))
+        else:
+            points.append((when, band, LIMIT, 0.0, 10 ** (0.4 * (31.4 - point["diffmaglim"])) / 5.0))
+    return points
+
+
+def test_quantiles_are_those_of_todays_monte_carlo_where_the_same_points_are_compared() -> None:
+    """Fink's published quantiles of 10,000 draws, for detections and for limits; it often compares with an older point."""
+    names = ["candidate", "prv_candidates", "lower_rate", "upper_rate", "from_upper", "delta_time"]
+    table = pq.read_table(shared_data("ztf_parquet_fink", "fink_mm_20240115_849_nocutout.parquet"), columns=names).to_pylist()
+    alerts = [alert for alert in table if np.isfinite(alert["upper_rate"] if alert["upper_rate"] is not None else np.nan)]
+    found = measure(light_curves([ztf_points(alert) for alert in alerts]), np.full(len(alerts), NOW))
+    theirs = {name: np.array([alert[name] for alert in alerts], np.float64) for name in names[2:]}
+    same = np.abs(found["mag_rate_gap"] - theirs["delta_time"]) < 1e-3
+    assert (found["mag_rate_from_limit"][same] == theirs["from_upper"][same]).all()
+    assert set(theirs["from_upper"][same]) == {0.0, 1.0}
+    width = (theirs["upper_rate"] - theirs["lower_rate"])[same]
+    for mine, other in (("mag_rate_lower", "lower_rate"), ("mag_rate_upper", "upper_rate")):
+        assert np.abs((found[mine] - theirs[other])[same] / width).max() < 0.04
