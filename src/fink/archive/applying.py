@@ -85,11 +85,17 @@ class Applier:
         Names of the columns that the index holds.
     step
         Called with a name between the steps of a commit; crash tests end the process there.
+
+    Attributes
+    ----------
+    in_doubt
+        Whether the index refused a write: the log may hold the commit all the same, which shows when it is opened again.
     """
 
     def __init__(self, store: Store, lake: Lake, numbering: Numbering, *, keep_packets: str, indexed: frozenset[str], step: Step) -> None:
         self._store, self._lake, self._numbering = store, lake, numbering
         self._keep_packets, self._indexed, self._step = keep_packets, indexed, step
+        self.in_doubt = False
 
     def apply(self, outcome: Outcome, last: tuple[int, str]) -> Commit:
         """Write what is new of a batch, and give its commit; ``last`` is the number and checksum of the commit before."""
@@ -312,8 +318,10 @@ class Applier:
         self._numbering.put(changes)
         changes.put("commits", keys.integer_key(commit.number), commit.to_bytes())
         changes.put("meta", LAST, orjson.dumps([commit.number, commit.checksum]))
+        self.in_doubt = True
         self._store.write(changes)
         self._step("written")
+        self.in_doubt = False
         self._lake.settle()
         self._numbering.settle()
 

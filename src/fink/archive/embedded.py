@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -16,9 +17,10 @@ from fink.archive.index import ReaderFolder, Store, WriterLock, remove_stale_rea
 from fink.archive.lake import Lake, sync_folder
 from fink.archive.numbering import Numbering
 from fink.archive.queries import Queries
-from fink.archive.rows import indexed_columns
+from fink.archive.rows import declared_columns
 from fink.archive.upkeep import Upkeep, copy_archive, sizes
 from fink.archive.verify import verify_archive
+from fink.columns import Column
 from fink.commits import Commit, FollowerPosition, Outcome, PlanRecord
 from fink.config import RetentionSettings
 from fink.errors import ArchiveError, NotFoundError
@@ -45,7 +47,6 @@ class EmbeddedArchive(Queries):
         self._upkeep: Upkeep | None = None
         self._lock: WriterLock | None = None
         self._reader: ReaderFolder | None = None
-        self._broken = False
         self._load()
 
     @classmethod
@@ -76,15 +77,16 @@ class EmbeddedArchive(Queries):
         folder: Path,
         settings: RetentionSettings | None = None,
         *,
-        indexed: frozenset[str] | None = None,
+        columns: Mapping[str, Column] | None = None,
         step: Step = lambda _: None,
     ) -> Self:
         """Open an archive for writing, and bring it back to its last commit.
 
         Parameters
         ----------
-        indexed
-            Columns that the index holds; None takes what the vocabulary, the surveys and the modules declare.
+        columns
+            Declarations of the columns: the index holds those that are `indexed`, and units and meanings go into the lake's
+            files. None takes those of the vocabulary, the surveys and the modules.
         step
             Called with a name between the steps of a commit; crash tests end the process there.
 
@@ -93,6 +95,7 @@ class EmbeddedArchive(Queries):
         ArchiveError
             If there is none, another run holds it, or its parts contradict one another.
         """
+        declared = declared_columns() if columns is None else columns
         settings = settings or RetentionSettings.model_validate({})
         identity = _identity(folder)
         lock = WriterLock(folder / "LOCK")
@@ -105,7 +108,7 @@ class EmbeddedArchive(Queries):
         archive._lock = lock
         remove_stale_readers(folder / "readers")
         archive._lake.recover(archive.files())
-        archive._upkeep = Upkeep(store, archive._lake, folder / "readers", settings.packets)
+        archive._upkeep = Upkeep(store, archive._lake, folder / "readers", settings.packets, declared)
         archive._upkeep.publish()
         keep = "all" if settings.packets.startswith("last:") else settings.packets
         archive._applier = Applier(
@@ -113,7 +116,7 @@ class EmbeddedArchive(Queries):
             archive._lake,
             archive._numbering,
             keep_packets=keep,
-            indexed=indexed_columns() if indexed is None else indexed,
+            indexed=frozenset(name for name, column in declared.items() if column.indexed),
             step=step,
         )
         return archive
@@ -194,18 +197,17 @@ class EmbeddedArchive(Queries):
         return commit
 
     def _undo(self) -> None:
-        """Return to the last commit."""
-        self._broken = True
+        """Return to the last commit; where the index itself refused, only opening it again tells which that is."""
+        if self._applier is not None and self._applier.in_doubt:
+            return
         self._numbering.forget()
         self._lake.roll_back()
-        self._load()
-        self._broken = False
 
     def _writer(self) -> Applier:
         if self._applier is None:
             raise ArchiveError(f"the archive {self.folder} is open for reading; only fink run writes to it")
-        if self._broken:
-            raise ArchiveError(f"the archive {self.folder} could not return to its last commit; close it and open it again")
+        if self._applier.in_doubt:
+            raise ArchiveError(f"the archive {self.folder} does not know whether its last commit was written; close it and open it again")
         return self._applier
 
     def register_plan(self, record: PlanRecord) -> str:

@@ -63,11 +63,6 @@ def declared_columns() -> dict[str, Column]:
     return {column.name: column for column in declared}
 
 
-def indexed_columns() -> frozenset[str]:
-    """Give the names of the columns that the index holds."""
-    return frozenset(name for name, column in declared_columns().items() if column.indexed)
-
-
 @dataclass(frozen=True)
 class RowFormat:
     """Which columns a packed row holds, in their order.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from fink.archive.compaction import Compactor
 from fink.archive.index import FAMILIES, Changes, Store, oldest_held
 from fink.archive.lake import Lake, sync_folder
 from fink.archive.retention import expired
-from fink.archive.rows import declared_columns
 from fink.archive.segments import FileRecord
+from fink.columns import Column
 from fink.errors import ArchiveError
 
 COMMITS_BETWEEN = 16
@@ -35,11 +36,13 @@ class Upkeep:
         Folder of the readers' leases.
     policy
         Which packets are kept (see `fink.config.RetentionSettings`).
+    columns
+        Declarations of the columns, for the lake's files.
     """
 
-    def __init__(self, store: Store, lake: Lake, readers: Path, policy: str) -> None:
+    def __init__(self, store: Store, lake: Lake, readers: Path, policy: str, columns: Mapping[str, Column]) -> None:
         self._store, self._lake, self._readers, self._policy = store, lake, readers, policy
-        self._compactor = Compactor(lake, declared_columns())
+        self._compactor = Compactor(lake, columns)
         self._passed = 0
 
     def advance(self, last_commit: int, delivered: int) -> None:

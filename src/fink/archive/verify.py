@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fink.archive import keys
-from fink.archive.applying import commit_header
+from fink.archive.applying import SELECTED, commit_header
 from fink.archive.checksums import checksum, row_order
 from fink.archive.index import Store
 from fink.archive.lake import Lake, segment_name
@@ -39,6 +39,9 @@ def verify_archive(archive: Queries, store: Store, lake: Lake) -> list[str]:
     if problems:
         # what damaged files hold cannot be compared any further
         return problems
+    missing = [n for n in range(1, archive.last_commit() + 1) if store.get("commits", keys.integer_key(n)) is None]
+    if missing:
+        return [f"commit {number} is missing from the index" for number in missing]
     problems += _chain(archive, store, lake, files)
     problems += _counts(archive)
     problems += _rows(store, archive, files)
@@ -84,12 +87,8 @@ def _chain(archive: Queries, store: Store, lake: Lake, files: dict[str, FileReco
     for key, value in store.scan("quarantine", b""):
         quarantined[orjson.loads(value)["commit"]].append(key.hex())
     before = ""
-    for number in range(1, archive.last_commit() + 1):
-        try:
-            commit = archive.commit(number)
-        except NotFoundError:
-            problems.append(f"commit {number} is missing from the index")
-            continue
+    for commit in archive.commits():
+        number = commit.number
         table = rows.of(commit) if "rows" in commit.segments else None
         selections = _selections(store, commit)
         header = commit_header(commit.survey, commit.night, commit.source, commit.plan_id, quarantined[number])
@@ -129,6 +128,9 @@ def _commit_keys(store: Store, archive: Queries, commit: Commit, alerts: pa.Tabl
     wrong = sum((key or b"")[5:] != name[1:] + b"\0" + end for key, name, end in zip(row_keys, names, ends, strict=True))
     if wrong:
         problems.append(f"commit {commit.number}: {wrong} rows of the index lie under another object or time than the lake says")
+    union = set().union(*(chosen.tolist() for chosen in selections.values()))
+    if union != set(np.frombuffer(store.get("selections", keys.integer_key(commit.number)) or b"", SELECTED)["row"].tolist()):
+        problems.append(f"commit {commit.number}: the packets of its selected alerts are not all listed")
     for name, chosen in selections.items():
         taken = [name.encode() + b"\0" + ends[i][:8] + bytes([survey]) + ends[i][8:] for i in chosen.tolist()]
         lost = sum(value is None for value in store.get_all("substreams", taken))
@@ -143,15 +145,19 @@ def _counts(archive: Queries) -> list[str]:
     """Compare the ledger with the sum of the commits."""
     problems = []
     account = archive.ledger()
-    total, selected = Counts(), Counter[str]()
+    total, selected, ran = Counts(), Counter[str](), Counter[str]()
     for commit in archive.commits():
         total = total + commit.counts
         selected.update(commit.selected)
+        ran.update({name: counts.run for name, counts in commit.modules.items()})
     problems += [
         f"the ledger says {account[name]} {name} and the commits {count}" for name, count in asdict(total).items() if account[name] != count
     ]
     if not account["balanced"]:
         problems.append("the ledger does not balance: received is not archived + quarantined + duplicate")
+    for name, count in ran.items():
+        if account["modules"].get(name, {}).get("run", 0) != count:
+            problems.append(f"the ledger says that {name} ran on other than the {count} alerts that the commits say")
     for name, count in selected.items():
         if account["substreams"].get(name, 0) != count:
             problems.append(f"the ledger says that {name} took {account['substreams'].get(name, 0)} alerts and the commits {count}")
