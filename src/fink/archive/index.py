@@ -10,6 +10,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Self
@@ -228,12 +229,19 @@ class Store:
 
     def close(self) -> None:
         """Let go of the files."""
-        for family in self._families.values():
-            family.close()
+        families = [*self._families.values()]
+        while families:
+            _close(families.pop())
         # handles and families hold the database open, and its lock with it
         self._families.clear()
         self._handles.clear()
-        self._db.close()
+        _close(self._db)
+
+
+def _close(part: Rdict) -> None:
+    """Close a family or the whole store; one that refused a write refuses this too, and what was committed is in its log."""
+    with suppress(ArchiveError), _Refusals("the index cannot be closed", "open it again"):
+        part.close()
 
 
 def after_prefix(prefix: bytes) -> bytes | None:
