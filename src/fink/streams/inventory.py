@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fink.codecs.containers import MAGIC, MOST_BYTES, TRUNCATED, Broken, KnownHeaders, Records, confluent_id, read_containers, read_header
+from fink.codecs.schemas import parse_schema
 from fink.commits import UNKNOWN_NIGHT
 from fink.errors import PacketError, SchemaError, SourceError
 from fink.streams.payloads import Unit, units_of, unpack
@@ -214,7 +215,7 @@ class Surveyor:
                 packets = Packets(buffer, starts, ends, np.zeros(1, np.int32), (schema,))
                 if not survey.nights(packets)[1]:
                     return schema, 0
-        raise PacketError("not an Avro container, not a framed message, and no record of a known survey")
+        raise PacketError(f"{_kind_of(data)}, and no record of a known survey")
 
     def _look_at_large(self, whole: Unit) -> None:
         """Enter a file larger than memory should hold, piece by piece: each piece is a unit of its own."""
@@ -312,7 +313,7 @@ class Surveyor:
             except SchemaError as error:
                 return -1, str(error)
         names = ", ".join(survey.name for survey in self._surveys)
-        return -1, f"the record's schema is not one of a known survey ({names})"
+        return -1, f"the record's schema {parse_schema(schema).fullname} is not of a known survey ({names})"
 
 
 @dataclass(frozen=True)
@@ -327,6 +328,22 @@ class _Piece:
 def _more_would_mend(item: Broken) -> bool:
     """Say whether a break at the end of a piece may come from the cut alone, which may fall into a number or a sync marker."""
     return item.reason == TRUNCATED or item.end - item.start < 32
+
+
+_KINDS = {b"PAR1": "a Parquet file", b"\x89HDF": "an HDF5 file", b"SIMPLE  =": "a FITS file", b"<": "XML text"}
+
+
+def _kind_of(data: bytes) -> str:
+    """Say what bytes are that are no alerts, as far as their beginning tells."""
+    for beginning, kind in _KINDS.items():
+        if data.startswith(beginning):
+            return kind
+    beginning = data[:2000]
+    if not all(byte >= 32 or byte in b"\t\n\r" for byte in beginning):
+        return "neither an Avro container nor a framed message"
+    if beginning.lstrip()[:1] in (b"{", b"["):
+        return "an Avro schema" if b'"fields"' in data or b'"type"' in beginning else "JSON text"
+    return "text"
 
 
 class _Buffer:

@@ -99,16 +99,24 @@ def _open_packed(source: bytes | Path, packing: str) -> IO[bytes]:
     return stream
 
 
-class _CheckedHeader(tarfile.TarInfo):
-    """A member's header that never ends a tarball silently: only the end mark does."""
+class _PackedHeader(tarfile.TarInfo):
+    """A member's header in a packed tarball; a damaged one is a break, where `tarfile` would take it for the end."""
+
+    breaks: tuple[type[Exception], ...] = (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError)  # type: ignore[attr-defined]
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """Read a header; `tarfile` takes a damaged or missing one for the end, unless it is told of a break."""
+        """Read a header."""
         try:
             return super().frombuf(buf, encoding, errors)
-        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError, tarfile.EmptyHeaderError) as error:  # type: ignore[attr-defined]
+        except cls.breaks as error:
             raise tarfile.SubsequentHeaderError(f"{error} where a member or the end mark is expected") from error  # type: ignore[attr-defined]
+
+
+class _PlainHeader(_PackedHeader):
+    """A member's header in a tarball that is not packed: without an end mark nothing tells that it is whole."""
+
+    breaks = (*_PackedHeader.breaks, tarfile.EmptyHeaderError)  # type: ignore[attr-defined]
 
 
 def units_of(path: Path, most: int) -> Iterator[tuple[Unit, bytes | None]]:
@@ -153,7 +161,7 @@ def _members(path: Path, packing: str) -> Iterator[tuple[Unit, bytes]]:
     try:
         with (
             _open_packed(path, packing) as stream,
-            tarfile.open(fileobj=stream, mode="r|", bufsize=_READ_AHEAD, tarinfo=_CheckedHeader) as tar,
+            tarfile.open(fileobj=stream, mode="r|", bufsize=_READ_AHEAD, tarinfo=_PackedHeader if packing else _PlainHeader) as tar,
         ):
             for info in tar:
                 if info.isfile():

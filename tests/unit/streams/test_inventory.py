@@ -157,12 +157,13 @@ def test_framed_packets_of_an_unknown_schema_number_say_the_number(tmp_path: Pat
     ("data", "reason"),
     [
         (b"", "empty"),
-        (b"objectId,jd,ra,dec\nZTF18aaaaaaa,2458000.5,10,20\n", "not an Avro container"),
-        (b'{"alertId": 12}', "not an Avro container"),
-        (b"PAR1" + bytes(100) + b"PAR1", "not an Avro container"),
+        (b"objectId,jd,ra,dec\nZTF18aaaaaaa,2458000.5,10,20\n", "text, and no record"),
+        (b'{"alertId": 12}', "JSON text"),
+        (b'{"type": "record", "fields": []}', "an Avro schema"),
+        (b"PAR1" + bytes(100) + b"PAR1", "a Parquet file"),
         (b"Obj\x01", "header"),
         (b"\x1f\x8b\x08\x00damaged", "gzip"),
-        (bytes(200), "not an Avro container"),
+        (bytes(200), "neither an Avro container nor a framed message"),
     ],
 )
 def test_foreign_files_are_items_with_their_reason(tmp_path: Path, data: bytes, reason: str) -> None:
@@ -189,7 +190,7 @@ def test_records_of_a_foreign_schema_are_one_item_each_with_their_container(tmp_
     write_container(tmp_path / "foreign.avro", schema, np.arange(10_000).astype(np.uint8), ends - 1, ends)
     (batch,) = batches_of(source_of(tmp_path))
     assert len({item.body for item in batch.quarantined}) == 5
-    assert all("not one of a known survey" in item.reason for item in batch.quarantined)
+    assert all("schema foreign is not of a known survey" in item.reason for item in batch.quarantined)
     (tmp_path / "again").mkdir()
     (tmp_path / "again" / "one").write_bytes(batch.quarantined[3].body)
     (again,) = batches_of(source_of(tmp_path / "again"))
