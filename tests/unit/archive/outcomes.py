@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from fink.archive.embedded import EmbeddedArchive
+from fink.columns import COLUMNS, Column
 from fink.commits import ModuleCounts, Outcome
+from fink.config import RetentionSettings
 from fink.lightcurves import DETECTION, FORCED, LIMIT, POINT_TYPES, Band, LightCurves
 from fink.tables import PADDING, AlertBatch, Cutouts, Packets
 
@@ -21,6 +25,16 @@ WINDOW = 30.0
 NIGHTS = (20200101, 20200104, 20200120, 20200210, 20200301, 20200401)
 _MJD = dict(zip(NIGHTS, (58849.2, 58852.2, 58868.2, 58889.2, 58909.2, 58940.2), strict=True))
 SCHEMA = b'{"type": "record", "name": "sample", "fields": []}'
+
+
+def create(folder: Path, settings: RetentionSettings | None = None, *, columns: Mapping[str, Column] = COLUMNS) -> EmbeddedArchive:
+    """Make an archive of the common columns, whatever modules there are."""
+    return EmbeddedArchive.create(folder, settings, columns=columns)
+
+
+def reopen(folder: Path, settings: RetentionSettings | None = None, **options: Any) -> EmbeddedArchive:
+    """Open an archive that `create` made."""
+    return EmbeddedArchive.open(folder, settings, columns=COLUMNS, **options)
 
 
 @dataclass(frozen=True)
@@ -98,7 +112,7 @@ class SmallSky:
                 "positive": pa.array(flux > 900),
                 "n_detections": pa.array((k + 1).astype(np.int32)),
                 "first_mjd": pa.array(self.times[np.zeros_like(k)]),
-                "seeing": pa.array(self._rng.uniform(1, 3, n).astype(np.float32)),
+                "seeing": pa.array((1 + o % 11 / 5 + k / 100).astype(np.float32)),
             }
         )
         return AlertBatch(self.survey, alerts, self._curves(o, k), *self._packets(alerts))
