@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fink.columns import Column
-from fink.services.exports import export, form_of
+from fink.services.exports import Form, export, form_of
 
 stdout = Console(highlight=False, soft_wrap=False)
 stderr = Console(stderr=True, highlight=False)
@@ -30,6 +30,9 @@ class Format(StrEnum):
     csv = "csv"
     parquet = "parquet"
     votable = "votable"
+
+
+_FORMS: dict[Format, Form] = {Format.json: "json", Format.csv: "csv", Format.parquet: "parquet", Format.votable: "votable"}
 
 
 def show_record(record: Mapping[str, Any], format: Format, title: str = "") -> None:
@@ -66,12 +69,12 @@ def show_rows(rows: Sequence[Mapping[str, Any]], format: Format, title: str = ""
 def show_table(table: pa.Table, format: Format, output: Path | None, vocabulary: Mapping[str, Column]) -> None:
     """Print or write a table of alerts."""
     if output is not None:
-        form = form_of(output) if format is Format.table else form_of(Path(f"x.{format.value}")) if format.value != "votable" else "votable"
+        form = _FORMS.get(format) or form_of(output)
         output.write_bytes(export(table, form, vocabulary))
         stderr.print(f"{table.num_rows} rows written to {output}")
         return
     if format is not Format.table:
-        sys.stdout.buffer.write(export(table, format.value, vocabulary))
+        sys.stdout.buffer.write(export(table, _FORMS[format], vocabulary))
         sys.stdout.buffer.write(b"\n" if format is Format.json else b"")
         return
     show_rows(table.slice(0, MOST_ROWS).to_pylist(), format, columns=table.column_names)

@@ -70,16 +70,14 @@ def progress(total: int | None) -> Iterator[Any]:
         console=stderr,
         disable=not stderr.is_terminal,
     )
-    began = time.monotonic()
     with shown:
         task = shown.add_task("alerts", total=total, rate="", counts="")
 
         def on_commit(commit: Commit, summary: RunSummary) -> None:
             counts = summary.counts
-            rate = counts.received / max(time.monotonic() - began, 1e-9)
             selected = sum(summary.selected.values())
             text = f"night {commit.night or '?'}  selected {selected}  quarantined {counts.quarantined}  duplicate {counts.duplicate}"
-            shown.update(task, completed=counts.received, rate=f"{rate:,.0f}/s", counts=text)
+            shown.update(task, completed=counts.received, rate=f"{summary.rate:,.0f}/s", counts=text)
 
         yield on_commit
 
@@ -115,7 +113,7 @@ def summary_document(summary: RunSummary, balanced: bool) -> dict[str, Any]:
         "balanced": balanced,
         "commits": summary.commits,
         "seconds": round(summary.seconds, 3),
-        "rate": round(counts.received / max(summary.seconds, 1e-9)),
+        "rate": round(summary.rate),
         "stopped": summary.stopped,
         "modules": sorted(modules, key=lambda m: -float(str(m["us_per_alert"]))),
         "substreams": dict(sorted(summary.selected.items())),

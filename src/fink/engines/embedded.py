@@ -44,9 +44,22 @@ class RunSummary:
     seconds: float = 0.0
     stopped: bool = False
     """Whether it was asked to stop before the source's end."""
+    began: float = field(default_factory=time.monotonic)
+    marks: tuple[float, int, float] = (0.0, 0, 0.0)
+    """Time of the first commit, what it received, and time of the last one."""
+
+    @property
+    def rate(self) -> float:
+        """Items a second between the first commit and the last, so that the start of the workers is left out."""
+        first, before, last = self.marks
+        if self.commits < 2:
+            return self.counts.received / max(last - self.began, 1e-9)
+        return (self.counts.received - before) / max(last - first, 1e-9)
 
     def add(self, commit: Commit) -> None:
         """Count a commit."""
+        now = time.monotonic()
+        self.marks = (now, commit.counts.received, now) if self.commits == 0 else (*self.marks[:2], now)
         self.commits += 1
         self.counts = self.counts + commit.counts
         for name, counts in commit.modules.items():

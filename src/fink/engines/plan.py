@@ -333,16 +333,15 @@ def _typed(wanted: pa.DataType, values: Any) -> pa.Array:
         values = values.combine_chunks()
     if isinstance(values, pa.Array):
         return values.cast(wanted)
-    mask = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
+    mask = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else np.zeros(len(values), np.bool_)
     array = np.asarray(values)
     if array.dtype.kind == "f":
         # a double beyond float32's range would become infinite in the cast, so null is decided after it
         with np.errstate(over="ignore"):
             array = array.astype(np.float32) if wanted == pa.float32() else array
-        unknown = ~np.isfinite(array)
-        mask = unknown if mask is None else mask | unknown
-    if array.dtype.kind == "f" and pa.types.is_boolean(wanted):
-        array = np.where(mask, 0, array) != 0
-    if array.dtype.kind == "f" and pa.types.is_integer(wanted):
-        array = np.where(mask, 0, array)
+        mask = mask | ~np.isfinite(array)
+        if not pa.types.is_floating(wanted):
+            array = np.where(mask, 0, array)
+        if pa.types.is_boolean(wanted):
+            array = array != 0
     return pa.array(array, mask=mask).cast(wanted)
