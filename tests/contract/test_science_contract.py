@@ -114,7 +114,7 @@ def test_outputs_are_declared_with_meaning_unit_and_ucd(module: ScienceModule) -
     assert module.outputs
     assert module.version
     for column in module.outputs:
-        assert column.about[0].isupper() or column.about[0].isdigit(), f"{column.name}: {column.about}"
+        assert not column.about[0].islower(), f"{column.name}: {column.about}"
         assert column.ucd, column.name
         assert {word.split(".")[0] for word in column.ucd.split(";")} <= UCD_WORDS, column.ucd
         if pa.types.is_boolean(column.type) or pa.types.is_string(column.type):

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fink.lightcurves import DETECTION, LIMIT, Band, LightCurves, concatenate_rows, magnitude
+from alert_batches import NOW, light_curves
+from fink.lightcurves import DETECTION, FORCED, LIMIT, Band, LightCurves, concatenate_rows, magnitude, own_points
 
 BANDS = (Band("g", "ztf", 4746.5), Band("r", "ztf", 6366.4))
 
@@ -84,3 +85,14 @@ def test_magnitude_of_the_ab_zero_point() -> None:
     assert magnitude(np.array([3631e9, -3631e9]))[0] == pytest.approx(0.0, abs=1e-4)
     assert magnitude(np.array([3631e9, -3631e9]))[1] == pytest.approx(0.0, abs=1e-4)
     assert np.isnan(magnitude(np.array([0.0, np.nan]))).all()
+
+
+def test_own_points_are_the_detections_of_the_alerts_own_time() -> None:
+    curves = light_curves(
+        [
+            [(NOW - 1.0, "r", DETECTION, 1.0, 1.0), (NOW, "r", DETECTION, 2.0, 1.0), (NOW, "r", FORCED, 3.0, 1.0)],
+            [(NOW - 1.0, "r", DETECTION, 1.0, 1.0), (NOW, "r", FORCED, 3.0, 1.0)],
+            [],
+        ]
+    )
+    assert own_points(curves.offsets, curves.mjd, curves.kind, np.full(3, NOW)).tolist() == [1, -1, -1]

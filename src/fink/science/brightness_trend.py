@@ -4,9 +4,9 @@
 photometry), over the error of that difference. The error of the mean grows with the scatter of the points, so that a variable
 that is where it often was is neither rising nor fading. `rising` and `fading` ask for three sigma.
 
-*Along a line*: a weighted straight line through the fluxes of the last ten days, per band, in closed form. For the alert's
-band its slope is given as a rate of magnitude at the alert's time, with its error, reduced chi-square and number of points;
-over all bands, how many rise and how many fade by three sigma. Fitting fluxes
+*Along a line*: a weighted straight line through the fluxes of the last ten days, per band, in closed form, where there are three
+points over half a day or more. For the alert's band its slope is given as a rate of magnitude at the alert's time, with its
+error, reduced chi-square and number of points; over all bands, how many rise and how many fade by three sigma. Fitting fluxes
 and not magnitudes keeps faint and negative forced photometry, and its errors Gaussian.
 """
 
@@ -28,7 +28,9 @@ from fink.science import Columns, science_module
 WINDOW = 10.0
 """Days that the straight line looks back [d]."""
 
-MIN_POINTS = 3
+MIN_POINTS, MIN_SPAN = 3, 0.5
+"""Fewest points of a line, and shortest time from the first to the last [d]."""
+
 SIGMAS = 3.0
 _MAG_OF_RELATIVE = 2.5 / np.log(10.0)
 _VALUES = ("flux_change_significance", "trend", "trend_err", "trend_chi2", "n_trend_points", "n_bands_rising", "n_bands_fading")
@@ -138,7 +140,7 @@ def _trends(offsets: Any, own: Any, mjd: Any, band: Any, kind: Any, flux: Any, f
                     m += 1
             if b == band[now]:
                 out[i, 4] = m
-            if m < MIN_POINTS:
+            if m < MIN_POINTS or time[m - 1] - time[0] < MIN_SPAN:
                 continue
             level, level_err, slope, slope_err, chi2 = weighted_line(time[:m], value[:m], error[:m])
             out[i, 5] += slope > SIGMAS * slope_err

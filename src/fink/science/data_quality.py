@@ -7,8 +7,9 @@ counts against an alert, but it can be seen which information was missing.
 
 The score is at least 0.55, as in today's Fink. For a pure sample ZTF recommends widths up to 5 arcsec and elongations up to 1.2
 (doi:10.1088/1538-3873/aae904); a quarter of recent alerts with a score of 1 are wider or longer, so that here the limits are 8
-arcsec and 1.5, and moderately trailed asteroids stay. The signal is 5 sigma, below which no survey sends an alert on
-purpose.
+arcsec and 1.5, and moderately trailed asteroids stay. To the elongation comes ten times the noise-to-signal ratio, since moments
+of faint sources scatter: real LSST sources of six sigma reach 3. The signal is 5 sigma, below which no survey sends an
+alert on purpose.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from fink.science import Columns, science_module
 Floats = NDArray[np.float64]
 
 MIN_SNR, MIN_REAL_SCORE = 5.0, 0.55
-MAX_SEEING, MAX_ELONGATION = 8.0, 1.5
-"""Widest point source [arcsec], and most elongated."""
+MAX_SEEING, MAX_ELONGATION, ELONGATION_NOISE = 8.0, 1.5, 10.0
+"""Widest point source [arcsec]; most elongated bright one, and what noise adds to that at a signal-to-noise ratio of one."""
 
 
 @science_module(
@@ -50,7 +51,9 @@ def data_quality(flagged: Floats, is_dipole: Floats, snr: Floats, seeing: Floats
     """Judge each alert by its flags, signal, shape and score; all (n,)."""
     unflagged = _all_known(1.0 - flagged, 1.0 - is_dipole)
     significant = _at_least(np.abs(snr), MIN_SNR)
-    point_like = _all_known(_at_least(-seeing, -MAX_SEEING), _at_least(-elongation, -MAX_ELONGATION))
+    with np.errstate(divide="ignore"):
+        longest = MAX_ELONGATION + ELONGATION_NOISE / np.abs(snr)
+    point_like = _all_known(_at_least(-seeing, -MAX_SEEING), _at_least(longest - elongation, 0.0))
     scored_real = _at_least(real_score, MIN_REAL_SCORE)
     return {
         "unflagged": unflagged,

@@ -54,6 +54,12 @@ def test_line_through_the_last_days() -> None:
     assert (found["n_trend_points"], found["n_bands_rising"], found["n_bands_fading"]) == (5, 1, 0)
 
 
+def test_one_night_makes_no_line() -> None:
+    found = trend(*((NOW - t, "r", DETECTION, 5000.0, 50.0) for t in (0.4, 0.2, 0.1)), (NOW, "r", DETECTION, 5000.0, 50.0))
+    assert found["n_trend_points"] == 4
+    assert np.isnan(found["trend"])
+
+
 def test_every_band_is_fitted() -> None:
     fading: list[Point] = [(NOW - t, band, DETECTION, 1000.0 + 300.0 * t, 50.0) for band in "gi" for t in (0.2, 1.0, 2.0, 3.0)]
     found = trend(*fading, (NOW, "r", DETECTION, 1000.0, 50.0))

@@ -27,7 +27,7 @@ def test_a_good_measurement() -> None:
         ("significant", "snr", 4.9),
         ("significant", "snr", -4.9),
         ("point_like", "seeing", 8.1),
-        ("point_like", "elongation", 1.6),
+        ("point_like", "elongation", 2.4),
         ("scored_real", "real_score", 0.54),
     ],
 )

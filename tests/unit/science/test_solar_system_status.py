@@ -16,7 +16,7 @@ from fink.science.solar_system_status import solar_system_status
 from shared_data import shared_data
 
 LONELY: dict[str, Any] = {"sso_name": None, "n_detections": 1.0}
-NUMBERS = ("sso_separation", "star_separation", "star_score", "n_detections")
+NUMBERS = ("sso_separation", "star_separation", "star_score", "template_flux", "template_flux_err", "n_detections")
 
 
 def status(rows: Sequence[Mapping[str, Any]], curves: Sequence[Sequence[Point]]) -> dict[str, Any]:
@@ -43,6 +43,12 @@ def test_a_lonely_first_detection_is_a_candidate_and_a_first_appearance() -> Non
 )
 def test_what_keeps_it_from_being_a_candidate(changes: dict[str, float]) -> None:
     assert one(changes)[:2] == (0.0, 0.0)
+
+
+def test_without_a_catalogue_the_template_decides() -> None:
+    assert one({"template_flux": 500.0, "template_flux_err": 101.0})[1] == 1.0
+    assert one({"template_flux": 500.0, "template_flux_err": 99.0})[1] == 0.0
+    assert one({"template_flux": 500.0, "template_flux_err": 99.0, "star_separation": 6.0})[1] == 1.0
 
 
 def test_two_detections_within_half_an_hour() -> None:
