@@ -200,7 +200,9 @@ def test_the_alert_that_kills_or_hangs_a_worker_is_quarantined_alone(tmp_path: P
     write_night(ZTF[1], tmp_path / "b")
     guilty = ZTF[0].truth["alert_id"][17].as_py()
     extended = ExtendedFink(tmp_path / "copy", {"science/misbehaving.py": MISBEHAVING.format(alert_id=guilty, action=action)})
-    limits = ("--set", "batch.alerts=8", "--set", "run.timeout=5", "--workers", "2", "--set", "run.modules=misbehaving")
+    # a hanging batch costs its time at each halving; a dying one costs nothing
+    batch, timeout = (2, 20) if "sleep" in action else (8, 100)
+    limits = ("--set", f"batch.alerts={batch}", "--set", f"run.timeout={timeout}", "--workers", "2", "--set", "run.modules=misbehaving")
     done = extended.run("run", tmp_path / "a.avro", tmp_path / "b.avro", "--archive", tmp_path / "archive", *limits, "--format", "json")
     document = json.loads(done.stdout)
     total = len(ZTF[0].packets) + len(ZTF[1].packets)
@@ -246,7 +248,16 @@ def test_sigterm_stops_a_run_cleanly_and_leaves_no_process(tmp_path: Path) -> No
         write_night(night, tmp_path / "packets" / str(night.night))
     slow = MISBEHAVING.format(alert_id="alert_id", action="time.sleep(0.3)")
     extended = ExtendedFink(tmp_path / "copy", {"science/misbehaving.py": slow})
-    arguments = ["run", tmp_path / "packets", "--archive", tmp_path / "archive", "--set", "batch.alerts=5", "--format", "json"]
+    arguments: list[str | Path] = [
+        "run",
+        tmp_path / "packets",
+        "--archive",
+        tmp_path / "archive",
+        "--set",
+        "batch.alerts=5",
+        "--format",
+        "json",
+    ]
     arguments += ["--workers", "1", "--set", "run.modules=misbehaving"]
     process = subprocess.Popen(
         extended.command(*arguments), env=extended.environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -262,11 +273,14 @@ def test_sigterm_stops_a_run_cleanly_and_leaves_no_process(tmp_path: Path) -> No
     total = sum(len(night.packets) for night in ZTF)
     assert first["stopped"]
     assert 0 < first["archived"] < total
-    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
     second = json.loads(extended.run(*arguments).stdout)
     assert not second["stopped"]
     assert (first["archived"] + second["archived"], second["duplicate"]) == (total, 0)
-    extended.run(*[str(tmp_path / "other") if a == tmp_path / "archive" else a for a in arguments])
+    extended.run(*[tmp_path / "other" if a == tmp_path / "archive" else a for a in arguments])
     assert contents(tmp_path / "archive").equals(contents(tmp_path / "other"))
 
 
