@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fink.codecs.parquet import described
+from fink.codecs.parquet import described, replacing
 from fink.columns import CORE, merge_columns
 from fink.commits import PlanRecord
 from fink.config import BatchSettings

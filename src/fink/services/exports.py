@@ -84,6 +84,7 @@ def _votable(table: pa.Table, vocabulary: Mapping[str, Column]) -> bytes:
     columns = []
     for name in table.column_names:
         values = table[name].combine_chunks()
+        values = values.cast(pa.int16()) if values.type == pa.int8() else values  # VOTable has no signed byte
         null = values.is_null().to_numpy(zero_copy_only=False)
         filled = values.fill_null(_EMPTY.get(values.type, 0)) if values.null_count else values
         data = np.array(filled.to_pylist(), dtype=str) if pa.types.is_string(values.type) else filled.to_numpy(zero_copy_only=False)
