@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alert_batches import random_batch
@@ -85,6 +85,8 @@ odd_values = st.lists(st.floats(width=32), max_size=6)
 
 
 @settings(max_examples=150, deadline=None)
+@example(seed=0, n=1, odd=[float("inf")], share=1.0)
+@example(seed=1, n=40, odd=[0.0, float("inf"), float("-inf"), float("nan"), 1e-45, 3e38], share=0.7)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(0, 12), odd=odd_values, share=st.sampled_from([0.0, 0.1, 0.5, 1.0]))
 def test_any_input_gives_values_or_null_and_never_an_exception(seed: int, n: int, odd: list[float], share: float) -> None:
     plan = build_plan()

@@ -51,9 +51,9 @@ def data_quality(flagged: Floats, is_dipole: Floats, snr: Floats, seeing: Floats
     """Judge each alert by its flags, signal, shape and score; all (n,)."""
     unflagged = _all_known(1.0 - flagged, 1.0 - is_dipole)
     significant = _at_least(np.abs(snr), MIN_SNR)
-    with np.errstate(divide="ignore"):
-        longest = MAX_ELONGATION + ELONGATION_NOISE / np.abs(snr)
-    point_like = _all_known(_at_least(-seeing, -MAX_SEEING), _at_least(longest - elongation, 0.0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        margin = MAX_ELONGATION + ELONGATION_NOISE / np.abs(snr) - elongation
+    point_like = _all_known(_at_least(-seeing, -MAX_SEEING), _at_least(margin, 0.0))
     scored_real = _at_least(real_score, MIN_REAL_SCORE)
     return {
         "unflagged": unflagged,

@@ -89,7 +89,7 @@ def transient_flag(
         "is_bright": mag < MAX_MAG,
         "is_real": (real_score >= wanted) | plausible,
         "is_stationary": _seen_before(lc.offsets, lc.mjd, lc.kind, lc.flux, mjd),
-        "is_on_star": _on_star(star_separation, star_score, star_r - star_i, star_i - star_z),
+        "is_on_star": _on_star(star_separation, star_score, star_r, star_i, star_z),
         "is_near_bright_star": _bright_beside(gaia_bright_separation, gaia_bright_mag, GAIA_BRIGHT)
         | _bright_beside(star_separation, star_mag, STAR_BRIGHT),
         "is_long_variable": ((age > OLD) & (n_detections > MANY_DETECTIONS)) | (n_detections > ANY_VARIABLE),
@@ -100,8 +100,9 @@ def transient_flag(
     return parts | {"is_transient": still & wanted_parts & ~refused}
 
 
-def _on_star(separation: Floats, score: Floats, r_i: Floats, i_z: Floats) -> Flags:
-    red = (score > M_DWARF_SCORE) & (r_i > M_DWARF_R_I) & (i_z > M_DWARF_I_Z)
+def _on_star(separation: Floats, score: Floats, r: Floats, i: Floats, z: Floats) -> Flags:
+    with np.errstate(invalid="ignore"):
+        red = (score > M_DWARF_SCORE) & (r - i > M_DWARF_R_I) & (i - z > M_DWARF_I_Z)
     return np.asarray((separation < STAR_RADIUS) & ((score > STAR_SCORE) | red))
 
 
