@@ -69,12 +69,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
 def expected() -> dict[int, float]:
     """Give what the filter must take: number and declination of the alerts beyond ten degrees."""
-    found: dict[int, float] = {}
-    for night in NIGHTS:
-        for alert, dec in zip(night.truth["alert_id"].to_pylist(), night.truth["dec"].to_pylist(), strict=True):
-            if dec > 10.1:
-                found[alert] = dec
-    return found
+    pairs = (zip(night.truth["alert_id"].to_pylist(), night.truth["dec"].to_pylist(), strict=True) for night in NIGHTS)
+    return {alert: dec for night in pairs for alert, dec in night if dec > 10.1}
 
 
 def test_only_two_files_were_added_and_none_was_edited(ran: Ran) -> None:

@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fink.codecs.parquet import described
 from fink.columns import Column
 from fink.errors import FinkError
 
@@ -44,7 +45,7 @@ def export(table: pa.Table, form: Form, vocabulary: Mapping[str, Column]) -> byt
         return _frame(_flat(table)).write_csv().encode()
     if form == "parquet":
         sink = io.BytesIO()
-        pq.write_table(table, sink, compression="zstd")
+        pq.write_table(table.cast(described(table.schema, vocabulary)), sink, compression="zstd")
         return sink.getvalue()
     if form == "votable":
         return _votable(_flat(table), vocabulary)
