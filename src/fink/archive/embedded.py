@@ -234,10 +234,11 @@ class EmbeddedArchive(Queries):
             self._upkeep.advance(self._last[0], self._delivered())
 
     def compact(self) -> None:
-        """Turn everything that was appended into Parquet, now."""
+        """Turn everything that was appended into Parquet, now, and wait until the index has merged what was written."""
         self._writer()
         if self._upkeep is not None:
             self._upkeep.compact(self._last[0], self._delivered())
+        self._store.wait_until_merged()
 
     def _delivered(self) -> int:
         """Give the last commit that every follower has delivered."""

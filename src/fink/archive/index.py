@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -222,10 +223,16 @@ class Store:
         """Give the size of a family's tables [bytes]."""
         return int(self._families[family].property_int_value("rocksdb.total-sst-files-size") or 0)
 
-    def compact(self) -> None:
-        """Merge every family's tables into one sorted run."""
-        for family in self._families.values():
-            family.compact_range(None, None)
+    def wait_until_merged(self) -> None:
+        """Wait until the store has merged what was written, as it does beside the writing; readers are fastest then."""
+        self._db.flush(True)
+        while any(self._merging(family) for family in self._families.values()):
+            time.sleep(0.1)
+
+    @staticmethod
+    def _merging(family: Rdict) -> bool:
+        names = ("rocksdb.compaction-pending", "rocksdb.num-running-compactions", "rocksdb.num-running-flushes")
+        return any(family.property_int_value(name) for name in names)
 
     def close(self) -> None:
         """Let go of the files."""
