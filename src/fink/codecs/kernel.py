@@ -64,7 +64,7 @@ Word: TypeAlias = Any  # an int64 in compiled code: a position, an address, a co
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _intrinsic: Callable[[Callable[..., Any]], Callable[..., Any]] = intrinsic
-_BYTE, _WORD = ir.IntType(8), ir.IntType(64)
+_BYTE, _HALF, _HALF_WORD, _WORD = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _FLOAT32, _FLOAT64 = ir.FloatType(), ir.DoubleType()
 
 
@@ -81,6 +81,18 @@ def _load_with(kind: Any, finish: Any) -> Any:
 def load_byte(typing: Any, address: Any) -> Any:
     """Read one byte as int64."""
     return types.int64(types.int64), _load_with(_BYTE, lambda builder, value: builder.zext(value, _WORD))
+
+
+@_intrinsic
+def load_half(typing: Any, address: Any) -> Any:
+    """Read two bytes as int64, without regard to the sign."""
+    return types.int64(types.int64), _load_with(_HALF, lambda builder, value: builder.zext(value, _WORD))
+
+
+@_intrinsic
+def load_half_word(typing: Any, address: Any) -> Any:
+    """Read four bytes as int64, without regard to the sign."""
+    return types.int64(types.int64), _load_with(_HALF_WORD, lambda builder, value: builder.zext(value, _WORD))
 
 
 @_intrinsic
@@ -115,6 +127,18 @@ def _store_with(kind: Any, prepare: Any) -> Any:
 def store_byte(typing: Any, address: Any, value: Any) -> Any:
     """Write the low byte of an int64."""
     return types.void(types.int64, types.int64), _store_with(_BYTE, lambda builder, value: builder.trunc(value, _BYTE))
+
+
+@_intrinsic
+def store_half(typing: Any, address: Any, value: Any) -> Any:
+    """Write the low two bytes of an int64."""
+    return types.void(types.int64, types.int64), _store_with(_HALF, lambda builder, value: builder.trunc(value, _HALF))
+
+
+@_intrinsic
+def store_half_word(typing: Any, address: Any, value: Any) -> Any:
+    """Write the low four bytes of an int64."""
+    return types.void(types.int64, types.int64), _store_with(_HALF_WORD, lambda builder, value: builder.trunc(value, _HALF_WORD))
 
 
 @_intrinsic

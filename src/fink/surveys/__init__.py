@@ -59,8 +59,13 @@ class Survey(Protocol):
             If it is one of this survey's, but of a version that is not supported.
         """
 
-    def decode(self, packets: Packets) -> tuple[AlertBatch, NDArray[np.int64], tuple[Refusal, ...]]:
+    def decode(self, packets: Packets, *, own: bool = True) -> tuple[AlertBatch, NDArray[np.int64], tuple[Refusal, ...]]:
         """Turn packets of this survey into columns and light curves.
+
+        Parameters
+        ----------
+        own
+            Whether to give the survey's own columns too, beside the core vocabulary.
 
         Returns
         -------

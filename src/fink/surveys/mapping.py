@@ -200,9 +200,20 @@ class MappedSurvey(ABC):
         return {column.name: column for column in (*CORE, *self.columns)}
 
     @cached_property
+    def _core_plain(self) -> tuple[Plain, ...]:
+        """The core columns that are a field as it stands."""
+        own = {column.name for column in self.columns}
+        return tuple(source for source in self.plain if source.column not in own)
+
+    @cached_property
+    def _core_wanted(self) -> frozenset[str]:
+        """Every field that the core vocabulary needs."""
+        return self.paths | {*self.stamps} | {path for source in self._core_plain for path in source.paths}
+
+    @cached_property
     def _wanted(self) -> frozenset[str]:
         """Every field that a batch needs."""
-        return self.paths | {*self.stamps} | {path for source in self.plain for path in source.paths}
+        return self._core_wanted | {path for source in self.plain for path in source.paths}
 
     @abstractmethod
     def recognises(self, schema: bytes) -> bool:
@@ -232,13 +243,14 @@ class MappedSurvey(ABC):
         """Give the schemas of packets that may come without one; none, unless the survey says otherwise."""
         return ()
 
-    def decode(self, packets: Packets) -> tuple[AlertBatch, NDArray[np.int64], tuple[Refusal, ...]]:
-        """Turn packets of this survey into columns and light curves."""
+    def decode(self, packets: Packets, *, own: bool = True) -> tuple[AlertBatch, NDArray[np.int64], tuple[Refusal, ...]]:
+        """Turn packets of this survey into columns and light curves; without the survey's ``own`` columns if they are not wanted."""
         parts, origins, refusals = [], [], []
-        for rows, fields in read_fields(packets, self._wanted):
+        for rows, fields in read_fields(packets, self._wanted if own else self._core_wanted):
             values, lightcurves = self.map(fields)
-            values |= {source.column: fields.plain(source, self._declared[source.column]) for source in self.plain}
-            alerts = build_table(self.name, self.columns, values, fields.n)
+            plain = self.plain if own else self._core_plain
+            values |= {source.column: fields.plain(source, self._declared[source.column]) for source in plain}
+            alerts = build_table(self.name, self.columns if own else (), values, fields.n)
             batch = AlertBatch(self.name, alerts, lightcurves, packets.take(rows), fields.cutouts(self.stamps))
             bad, why = unusable(fields, alerts)
             refusals += [Refusal(int(rows[i]), text) for i, text in zip(bad, why, strict=True)]
@@ -246,16 +258,16 @@ class MappedSurvey(ABC):
             parts.append(batch.take(good) if len(bad) else batch)
             origins.append(rows[good])
         if not parts:
-            return self.no_alerts(packets), np.zeros(0, np.int64), ()
+            return self.no_alerts(packets, own=own), np.zeros(0, np.int64), ()
         batch, order = concatenate(parts), np.concatenate(origins)
         if len(parts) > 1:
             sort = np.argsort(order)
             batch, order = batch.take(sort), order[sort]
         return batch, order, tuple(sorted(refusals, key=lambda refusal: refusal.row))
 
-    def no_alerts(self, packets: Packets) -> AlertBatch:
+    def no_alerts(self, packets: Packets, *, own: bool = True) -> AlertBatch:
         """Make a batch without alerts, with all its columns."""
-        alerts = build_table(self.name, self.columns, {}, 0)
+        alerts = build_table(self.name, self.columns if own else (), {}, 0)
         return AlertBatch(self.name, alerts, LightCurves.empty(0, self.bands), packets, Cutouts.none(0))
 
     def nights(self, packets: Packets) -> tuple[NDArray[np.int32], tuple[Refusal, ...]]:

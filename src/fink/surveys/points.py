@@ -10,7 +10,19 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from fink.lightcurves import LIMIT, POINT_TYPES, Band, LightCurves, time_order
+from fink.codecs.kernel import (
+    load_byte,
+    load_float32,
+    load_float64,
+    load_half,
+    load_half_word,
+    load_word,
+    store_byte,
+    store_half,
+    store_half_word,
+    store_word,
+)
+from fink.lightcurves import LIMIT, POINT_TYPES, Band, LightCurves
 
 Array = NDArray[Any]
 
@@ -48,55 +60,122 @@ def merge_points(parts: Sequence[LightCurves]) -> LightCurves:
     A point without time, band or flux is left out (a limit: without limiting flux). Of two copies of a point (the same number, or the
     same kind, time, band and detector) that of the earlier part stands, and within a part the earlier one.
     """
-    flat: dict[str, Array] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in POINT_TYPES}
-    measured = np.isfinite(np.where(flat["kind"] == LIMIT, flat["flux_err"], flat["flux"]))
-    keep = measured & np.isfinite(flat["mjd"]) & (flat["band"] >= 0)
+    flat = {name: np.concatenate([getattr(part, name) for part in parts]) for name in POINT_TYPES}
     bases = np.cumsum([0, *(part.n_points for part in parts)])[:-1]
     starts = np.stack([part.offsets + base for part, base in zip(parts, bases, strict=True)])
-    offsets, order = interleave(starts, keep)
-    mjd, kind, band, number = (flat[name][order] for name in ("mjd", "kind", "band", "point_id"))
-    sort = time_order(offsets, mjd, kind, band, number)
-    order = order if sort is None else order[sort]
-    joined = replace(parts[0], offsets=offsets, **{name: array[order] for name, array in flat.items()})
-    once = first_copies(offsets, joined.mjd, joined.kind, joined.band, joined.point_id, joined.detector)
-    return joined if once.all() else joined.select(once)
+    joined = {name: np.empty_like(array) for name, array in flat.items()}
+    where = [np.array([array.ctypes.data for array in arrays.values()], np.int64) for arrays in (flat, joined)]
+    offsets = join_points(starts, *where)
+    return replace(parts[0], offsets=offsets, **{name: array[: offsets[-1]] for name, array in joined.items()})
+
+
+# The kernels below are given addresses, in the order of POINT_TYPES: arrays passed on to small functions cost more than what those do.
+_MJD, _BAND, _KIND, _FLUX, _FLUX_ERR, _TOTAL_FLUX, _TOTAL_FLUX_ERR, _POINT_ID, _DETECTOR = range(9)
 
 
 @njit(cache=True, nogil=True)
-def interleave(starts: Array, keep: Array) -> tuple[Array, Array]:
-    """Give offsets, (n + 1,), and the points of each alert, part by part, that are kept.
+def join_points(starts: Array, points: Array, joined: Array) -> Array:
+    """Write the points of each alert in time order, without copies and without what is no measurement; give the offsets, (n + 1,).
 
     Parameters
     ----------
     starts
         (parts, n + 1) int64, where the points of each alert begin in each part, counted through all parts.
-    keep
-        (m,) bool.
+    points, joined
+        (9,) int64, addresses of the arrays of `POINT_TYPES`: those to read, and those to write.
     """
-    n = starts.shape[1] - 1
+    n_parts, n = starts.shape[0], starts.shape[1] - 1
+    most = np.int64(0)
+    for i in range(n):
+        most = max(most, (starts[:, i + 1] - starts[:, i]).sum())
+    room = np.empty((3, most + 2), np.int64)
+    order, spare, runs = room[0], room[1], room[2]
+    mjd, kind, band, point_id = points[_MJD], points[_KIND], points[_BAND], points[_POINT_ID]
     offsets = np.zeros(n + 1, np.int64)
-    order = np.empty(len(keep), np.int64)
     at = np.int64(0)
     for i in range(n):
-        for part in range(starts.shape[0]):
+        count = np.int64(0)
+        for part in range(n_parts):
             for j in range(starts[part, i], starts[part, i + 1]):
-                if keep[j]:
-                    order[at] = j
-                    at += 1
+                flux = points[_FLUX_ERR] if load_byte(kind + j) == LIMIT else points[_FLUX]
+                if np.isfinite(load_float32(flux + 4 * j)) and np.isfinite(load_float64(mjd + 8 * j)) and load_byte(band + j) < 128:
+                    order[count] = j
+                    count += 1
+        _merge_runs(order, spare, runs, count, mjd, kind, band, point_id)
+        for k in range(count):
+            j = order[k]
+            if not _is_copy(j, offsets[i], at, points, joined):
+                _copy_point(j, at, points, joined)
+                at += 1
         offsets[i + 1] = at
-    return offsets, order[:at]
+    return offsets
 
 
-@njit(cache=True, nogil=True)
-def first_copies(offsets: Array, mjd: Array, kind: Array, band: Array, point_id: Array, detector: Array) -> Array:
-    """Say of points in time order which are no copy of an earlier one, (m,)."""
-    once = np.ones(len(mjd), np.bool_)
-    for i in range(len(offsets) - 1):
-        for j in range(offsets[i] + 1, offsets[i + 1]):
-            k = j - 1
-            while k >= offsets[i] and mjd[k] == mjd[j] and kind[k] == kind[j] and band[k] == band[j] and point_id[k] == point_id[j]:
-                if point_id[j] != 0 or detector[k] == detector[j]:
-                    once[j] = False
-                    break
-                k -= 1
-    return once
+@njit(nogil=True, inline="always")
+def _is_copy(j: int, first: int, last: int, points: Array, joined: Array) -> bool:
+    """Say whether point ``j`` is one of those written to ``first:last``, the latest of which come just before it in time."""
+    copy = False
+    k = last - 1
+    while not copy and k >= first and load_float64(joined[_MJD] + 8 * k) == load_float64(points[_MJD] + 8 * j):
+        same = load_byte(joined[_KIND] + k) == load_byte(points[_KIND] + j) and load_byte(joined[_BAND] + k) == load_byte(points[_BAND] + j)
+        number = load_word(points[_POINT_ID] + 8 * j)
+        same = same and load_word(joined[_POINT_ID] + 8 * k) == number
+        copy = same and (number != 0 or load_half(joined[_DETECTOR] + 2 * k) == load_half(points[_DETECTOR] + 2 * j))
+        k -= 1
+    return copy
+
+
+@njit(nogil=True, inline="always")
+def _copy_point(j: int, at: int, points: Array, joined: Array) -> None:
+    """Copy point ``j`` to place ``at``."""
+    for name in (_MJD, _POINT_ID):
+        store_word(joined[name] + 8 * at, load_word(points[name] + 8 * j))
+    for name in (_FLUX, _FLUX_ERR, _TOTAL_FLUX, _TOTAL_FLUX_ERR):
+        store_half_word(joined[name] + 4 * at, load_half_word(points[name] + 4 * j))
+    for name in (_BAND, _KIND):
+        store_byte(joined[name] + at, load_byte(points[name] + j))
+    store_half(joined[_DETECTOR] + 2 * at, load_half(points[_DETECTOR] + 2 * j))
+
+
+@njit(nogil=True, forceinline=True)
+def _follows(a: int, b: int, mjd: int, kind: int, band: int, point_id: int) -> bool:
+    """Say whether point ``a`` belongs after point ``b``: by time, then kind, band and number."""
+    if load_float64(mjd + 8 * a) != load_float64(mjd + 8 * b):
+        return bool(load_float64(mjd + 8 * a) > load_float64(mjd + 8 * b))
+    if load_byte(kind + a) != load_byte(kind + b):
+        return bool(load_byte(kind + a) > load_byte(kind + b))
+    if load_byte(band + a) != load_byte(band + b):
+        return bool(load_byte(band + a) > load_byte(band + b))
+    return bool(load_word(point_id + 8 * a) > load_word(point_id + 8 * b))
+
+
+@njit(nogil=True)
+def _merge_runs(order: Array, spare: Array, runs: Array, n: int, mjd: int, kind: int, band: int, point_id: int) -> None:
+    """Sort the first ``n`` of ``order`` by merging the runs that are in order already: a packet's arrays are, so there are few.
+
+    Points that compare equal keep their order. ``spare`` (n,) and ``runs`` (n + 2,) are room to work in.
+    """
+    n_runs = np.int64(0)
+    for j in range(n):
+        if j == 0 or _follows(order[j - 1], order[j], mjd, kind, band, point_id):
+            runs[n_runs] = j
+            n_runs += 1
+    runs[n_runs] = runs[n_runs + 1] = n
+    while n_runs > 1:
+        left = np.int64(0)
+        for r in range(0, n_runs, 2):
+            middle, high = runs[r + 1], runs[r + 2]
+            i, j = runs[r], middle
+            for k in range(runs[r], high):
+                if j >= high or (i < middle and not _follows(order[i], order[j], mjd, kind, band, point_id)):
+                    spare[k] = order[i]
+                    i += 1
+                else:
+                    spare[k] = order[j]
+                    j += 1
+            runs[left] = runs[r]
+            left += 1
+        runs[left] = runs[left + 1] = n
+        n_runs = left
+        for k in range(n):
+            order[k] = spare[k]

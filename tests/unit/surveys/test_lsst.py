@@ -438,6 +438,16 @@ def test_packets_of_several_versions_keep_their_order() -> None:
     assert batch.alerts["alert_id"].to_pylist() == [read_message(message)[1]["diaSource"]["diaSourceId"] for message in messages]
 
 
+def test_core_columns_alone_are_those_of_a_full_batch() -> None:
+    packets = lsst_packets(5, 3, 2, distinct=5)
+    full, core = survey.decode(packets)[0], survey.decode(packets, own=False)[0]
+    assert core.alerts.column_names == [column.name for column in CORE]
+    assert core.alerts.equals(full.alerts.select(core.alerts.column_names))
+    assert core.lightcurves.to_arrow().equals(full.lightcurves.to_arrow())
+    assert len(core) == 5
+    assert survey.decode(packets.take(np.zeros(0, np.int64)), own=False)[0].alerts.column_names == core.alerts.column_names
+
+
 def test_detection_repeated_in_the_history_counts_once() -> None:
     _, record = any_message()
     earlier = record["diaSource"] | {"diaSourceId": 7, "midpointMjdTai": record["diaSource"]["midpointMjdTai"] - 3}
