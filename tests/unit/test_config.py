@@ -49,5 +49,5 @@ def test_every_setting_says_what_it_is() -> None:
         info = Settings.model_fields[section]
         if key:
             assert isinstance(info.annotation, type)
-            info = info.annotation.model_fields[key]  # type: ignore[attr-defined]
+            info = info.annotation.model_fields[key]
         assert info.description, name

@@ -44,7 +44,7 @@ def test_separation_equals_astropy_at_all_scales() -> None:
 
 def test_tai_and_back_across_leap_seconds() -> None:
     mjd = np.concatenate([np.arange(43000, 62000, 7.3), [57753.999, 57754.0, 57754.0001]])
-    days = 41316.0 + np.arange(20000)
+    days = np.arange(41316.0, 61316.0)
     holds_leap_second = np.isin(np.floor(mjd) + 1, days[1:][np.diff(sky.tai_minus_utc(days)) > 0])
     mjd = mjd[~holds_leap_second]  # astropy stretches those days
     tai = sky.utc_to_tai(mjd)
