@@ -25,8 +25,7 @@ PADDING = 4096
     CHECK,
     JUMP,
     SKIP_BYTES,
-    SKIP_NULLABLE,
-    SKIP_MIXED,
+    SKIP_RUN,
     SKIP_VARINTS,
     SKIP_TEXT,
     READ_FLOAT,
@@ -38,7 +37,7 @@ PADDING = 4096
     UNION,
     ARRAY,
     ARRAY_END,
-) = range(17)
+) = range(16)
 OP_BYTES = 48
 
 # Column descriptor: address of values, of validity bytes, of lengths; group; bits that stand for null in values.
@@ -47,6 +46,10 @@ COLUMN_BYTES = 48
 # Group descriptor: address of offsets, parent group, rows so far, rows there is room for.
 GROUP_WORDS = 4
 GROUP_BYTES = 32
+# Table entry of a value in a run that is skipped; see _skip_run.
+RUN_WORDS = 4
+RUN_BYTES = 32
+RUN_WINDOW = 64
 # Stack frame of an open array: row to return to, items left, first operation of an item, group.
 FRAME_BYTES = 32
 DEEPEST = 16
@@ -169,6 +172,26 @@ def trailing_zeros(typing: Any, value: Any) -> Any:
     return types.int64(types.int64), generate
 
 
+@_intrinsic
+def count_ones(typing: Any, value: Any) -> Any:
+    """Count the bits that are set."""
+    return types.int64(types.int64), lambda context, builder, signature, arguments: builder.ctpop(arguments[0])
+
+
+@_intrinsic
+def bytes_unlike(typing: Any, address: Any, byte: Any) -> Any:
+    """Compare 64 bytes with one value; give a bit for each that differs."""
+    lanes = ir.VectorType(_BYTE, RUN_WINDOW)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        window = builder.load(builder.inttoptr(arguments[0], lanes.as_pointer()), align=1)
+        one = builder.insert_element(ir.Constant(lanes, ir.Undefined), builder.trunc(arguments[1], _BYTE), ir.Constant(ir.IntType(32), 0))
+        wanted = builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), RUN_WINDOW), [0] * RUN_WINDOW))
+        return builder.bitcast(builder.icmp_unsigned("!=", window, wanted), _WORD)
+
+    return types.int64(types.int64, types.int64), generate
+
+
 _compiled: Callable[[Function], Function] = njit(error_model="numpy", nogil=True, forceinline=True)
 _entry: Callable[[Function], Function] = njit(error_model="numpy", nogil=True, cache=True)
 
@@ -280,62 +303,38 @@ def _presence(p: Word, branch: Word) -> Word:
 
 
 @_compiled
-def _step_nullable(p: Word, step: Word, branch: Word) -> Word:
-    """Step over one nullable value that takes ``step`` bytes with its branch."""
-    byte = load_byte(p)
-    if byte == branch:
-        return p + step
-    if byte == 2 - branch:
-        return p + 1
-    return _fault(BAD_BRANCH, byte, p)
+def _skip_run(p: Word, count: Word, table: Word, branch: Word) -> Word:
+    """Step over ``count`` nullable values of fixed widths, as many at once as are there, or null, one behind the other.
 
-
-@_compiled
-def _skip_nullable(p: Word, count: Word, width: Word, branch: Word) -> Word:
-    """Step over ``count`` nullable values of ``width`` bytes; four present ones at a time."""
-    step = width + 1
-    done = 0
-    while step == 2 and branch == 2 and count - done >= 4 and load_word(p) & 0x00FF00FF00FF00FF == 0x0002000200020002:
-        p += 8
-        done += 4
-    while count - done >= 4:
-        if (
-            (load_byte(p) == branch)
-            & (load_byte(p + step) == branch)
-            & (load_byte(p + 2 * step) == branch)
-            & (load_byte(p + 3 * step) == branch)
-        ):
-            p += 4 * step
-        else:
-            for _ in range(4):
-                p = _step_nullable(p, step, branch)
-                if p < 0:
-                    return p
-        done += 4
+    A value's table entry says, should it and its followers all be there: where in the next 64 bytes their branches lie (one bit for
+    each), how far it is to the first value beyond, and how many values that takes; and, should they all be null, how many follow without
+    other bytes between them, with 65,536 times the bytes that come then.
+    """
+    null = 2 - branch
+    done = np.int64(0)
     while done < count:
-        p = _step_nullable(p, step, branch)
-        if p < 0:
-            return p
-        done += 1
-    return p
-
-
-@_compiled
-def _skip_mixed(p: Word, count: Word, table: Word) -> Word:
-    """Step over nullable values (null first) of differing widths; a table entry is the step and the plain bytes that follow."""
-    bad = np.int64(0)
-    for _ in range(count):
-        entry = load_word(table)
-        byte = load_byte(p)
-        if byte == 2:
-            p += entry & 0xFFFF
-        elif byte == 0:
-            p += 1
+        entry = table + RUN_BYTES * done
+        word = load_word(p) ^ (null * 0x0101010101010101)
+        if word & 0xFF == 0:
+            nulls = shift_right(trailing_zeros(word), 3)
+            neighbours = load_word(entry + 24)
+            if nulls >= neighbours & 0xFFFF:
+                nulls = neighbours & 0xFFFF
+                p += shift_right(neighbours, 16)
+            p += nulls
+            done += nulls
+            continue
+        branches = load_word(entry)
+        other = bytes_unlike(p, branch) & branches
+        if other == 0:
+            p += load_word(entry + 8)
+            done += load_word(entry + 16)
+        elif other & 1 == 1:
+            return _fault(BAD_BRANCH, load_byte(p), p)
         else:
-            bad = _fault(BAD_BRANCH, byte, p)
-        p += shift_right(entry, 16)
-        table += 8
-    return bad if bad < 0 else p
+            p += trailing_zeros(other)
+            done += count_ones(branches & (other ^ (other - 1)) & ~other)
+    return p
 
 
 @_compiled
@@ -655,10 +654,8 @@ def _run(program: Word, base: Word, p: Word, end: Word, row: Word, columns: Word
         column = columns + c * COLUMN_BYTES
         pc += OP_BYTES
         # Only comparisons for equality, so that they become one table of jumps.
-        if op == SKIP_MIXED:
-            p = _skip_mixed(p, count, program + a)
-        elif op == SKIP_NULLABLE:
-            p = _skip_nullable(p, count, a, b)
+        if op == SKIP_RUN:
+            p = _skip_run(p, count, program + a, b)
         elif op == SKIP_VARINTS:
             p = _skip_varints(p, count, b)
         elif op == SKIP_BYTES:

@@ -23,9 +23,7 @@ NAMED = frozenset({"record", "error", "enum", "fixed"})
 # The fewest bytes that a value can take, where it is not one.
 _SMALLEST = {"null": 0, "float": 4, "double": 8}
 # Straight-line reading between two checks of the record's end; what is left of the padding covers wide loads.
-_UNCHECKED = kernel.PADDING - 64
-# From this many alike on, nullable values are skipped four at a time rather than by a table.
-_LONG_RUN = 8
+_UNCHECKED = kernel.PADDING - 2 * kernel.RUN_WINDOW
 
 
 @dataclass(frozen=True)
@@ -292,37 +290,22 @@ class _Compiler:
             self.skips.append((width, branch))
 
     def flush_skips(self) -> None:
-        """Emit the fixed-width values to be skipped: long uniform runs by count, mixed ones by a table."""
+        """Emit the fixed-width values to be skipped, as runs of nullable ones and the plain bytes between them."""
         skips, self.skips = self.skips, []
         at = 0
         while at < len(skips):
             width, branch = skips[at]
-            n = _alike(skips, at)
+            stop = at + 1
             if branch < 0:
                 self.ops.append([kernel.SKIP_BYTES, width, 0, 0, 0, 0])
-            elif branch == 0 or n >= _LONG_RUN:
-                self.ops.append([kernel.SKIP_NULLABLE, n, width, branch, 0, 0])
             else:
-                n = self.emit_mixed(skips, at)
-            at += n
+                while stop < len(skips) and skips[stop][1] in (branch, -1):
+                    stop += 1
+                values = _nullable_values(skips[at:stop])
+                self.ops.append([kernel.SKIP_RUN, len(values), 0, branch, 0, 0])
+                self.tables.append((self.ops[-1], _run_table(values)))
+            at = stop
             self.mergeable = False
-
-    def emit_mixed(self, skips: list[tuple[int, int]], first: int) -> int:
-        """Emit one table-driven skip, up to the next long run; give how many values it takes."""
-        table: list[int] = []
-        at = first
-        while at < len(skips):
-            width, branch = skips[at]
-            if branch < 0:
-                table[-1] += width << 16
-            elif branch == 0 or _alike(skips, at) >= _LONG_RUN:
-                break
-            else:
-                table.append(width + 1)
-            at += 1
-        self.ops.append([kernel.SKIP_MIXED, len(table), 0, 0, 0, 0])
-        self.tables.append((self.ops[-1], table))
-        return at - first
 
     # the walk
 
@@ -408,12 +391,8 @@ class _Compiler:
         self.budget(11)
         if self.wanted(path):
             self.emit(kernel.READ_FIXED, 1, width, branch, self.column(path, group, "bytes"))
-        elif width < 256:
-            self.skip(width, branch)
-        elif branch >= 0:
-            self.emit(kernel.SKIP_NULLABLE, 1, width, branch)
         else:
-            self.emit(kernel.SKIP_BYTES, width)
+            self.skip(width, branch)
         self.unchecked += width
         self.budget(0)
 
@@ -509,12 +488,30 @@ class _Compiler:
         return int(kind["size"]) if kind["type"] == "fixed" else 1
 
 
-def _alike(skips: list[tuple[int, int]], first: int) -> int:
-    """Count the neighbours, from the first on, that are like it."""
-    at = first
-    while at < len(skips) and skips[at] == skips[first]:
-        at += 1
-    return at - first
+def _nullable_values(skips: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Give for each nullable value of a run how many bytes it takes with its branch, and how many plain bytes follow it."""
+    values: list[tuple[int, int]] = []
+    for width, branch in skips:
+        if branch < 0:
+            values[-1] = (values[-1][0], values[-1][1] + width)
+        else:
+            values.append((width + 1, 0))
+    return values
+
+
+def _run_table(values: list[tuple[int, int]]) -> list[int]:
+    """Make the table of a run: for each value what the decoder needs to go on from there (`kernel.RUN_WORDS` words)."""
+    table: list[int] = []
+    for first in range(len(values)):
+        branches, reach, stop = 0, 0, first
+        while stop < len(values) and reach < kernel.RUN_WINDOW:
+            branches |= 1 << reach
+            reach += sum(values[stop])
+            stop += 1
+        last = next(i for i in range(first, len(values)) if values[i][1] or i == len(values) - 1 or i == first + 0xFFFE)
+        signed = branches - (1 << 64) if branches >> 63 else branches
+        table += [signed, reach, stop - first, last - first + 1 + (values[last][1] << 16)]
+    return table
 
 
 def _nullable(branches: list[Any]) -> tuple[int, Any] | None:

@@ -63,7 +63,7 @@ def merge_points(parts: Sequence[LightCurves]) -> LightCurves:
     flat = {name: np.concatenate([getattr(part, name) for part in parts]) for name in POINT_TYPES}
     bases = np.cumsum([0, *(part.n_points for part in parts)])[:-1]
     starts = np.stack([part.offsets + base for part, base in zip(parts, bases, strict=True)])
-    joined = {name: np.empty_like(array) for name, array in flat.items()}
+    joined: dict[str, Any] = {name: np.empty_like(array) for name, array in flat.items()}
     where = [np.array([array.ctypes.data for array in arrays.values()], np.int64) for arrays in (flat, joined)]
     offsets = join_points(starts, *where)
     return replace(parts[0], offsets=offsets, **{name: array[: offsets[-1]] for name, array in joined.items()})
