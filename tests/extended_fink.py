@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -27,11 +28,17 @@ class ExtendedFink:
         self.folder = folder
         original = Path(fink.__file__).parent
         shutil.copytree(original, folder / "fink", copy_function=shutil.copy2)
+        self.copied = self.digests()
         for name, text in files.items():
             path = folder / "fink" / name
             if path.exists():
                 raise FileExistsError(path)
             path.write_text(text)
+
+    def digests(self) -> dict[str, str]:
+        """Give a checksum of each source file of the copy, by its path inside the package."""
+        package = self.folder / "fink"
+        return {str(path.relative_to(package)): hashlib.sha256(path.read_bytes()).hexdigest() for path in package.rglob("*.py")}
 
     def command(self, *arguments: str | Path) -> list[str]:
         """Give the command line of the copy."""
