@@ -58,8 +58,8 @@ class Groups:
         Name of each object, with `NAMED`, `DESIGNATED` or `ALONE` before it.
     keys
         Key of each object.
-    known
-        (u,) whether the index holds it.
+    heads
+        What the index holds of them.
     """
 
     group: NDArray[np.int64]
