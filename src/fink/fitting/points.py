@@ -1,0 +1,102 @@
+"""The points that fits take: ragged rows of times, bands, values and errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Points:
+    """The points of ``n`` light curves, in flat arrays of ``m``.
+
+    Parameters
+    ----------
+    offsets
+        (n + 1,) int64; points ``offsets[i]:offsets[i + 1]`` belong to row ``i``.
+    time
+        (m,) float64, in time order within a row [d].
+    band
+        (m,) int64, which band, from 0.
+    value, error
+        (m,) float64, finite, errors positive.
+    """
+
+    offsets: NDArray[np.int64]
+    time: NDArray[np.float64]
+    band: NDArray[np.int64]
+    value: NDArray[np.float64]
+    error: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, offsets: Any, time: Any, band: Any, value: Any, error: Any) -> Self:
+        """Take points in arrays of any number type; those go that are not finite or whose error is not positive."""
+        flat = [np.require(array, np.float64, ["C", "W"]) for array in (time, value, error)]
+        points = cls(np.require(offsets, np.int64, ["C", "W"]), flat[0], np.require(band, np.int64, ["C", "W"]), flat[1], flat[2])
+        usable = np.isfinite(flat[0]) & np.isfinite(flat[1]) & np.isfinite(flat[2]) & (flat[2] > 0.0)
+        return points if usable.all() else points.select(usable)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def select(self, keep: NDArray[np.bool_]) -> Self:
+        """Give the same rows with only the points where ``keep`` (m,) is true."""
+        kept = np.concatenate(([0], np.cumsum(keep, dtype=np.int64)))[self.offsets]
+        return type(self)(kept, self.time[keep], self.band[keep], self.value[keep], self.error[keep])
+
+    def by_band(self, n_bands: int) -> Self:
+        """Make a row of each band of each row: row ``i * n_bands + b`` holds the points of band ``b`` of row ``i``."""
+        offsets, order = _order_by_band(self.offsets, self.band, n_bands)
+        return type(self)(offsets, self.time[order], self.band[order], self.value[order], self.error[order])
+
+    def owners(self) -> NDArray[np.int64]:
+        """Give the row of each point, (m,)."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), np.diff(self.offsets))
+
+    def since(self, moment: NDArray[np.float64]) -> Self:
+        """Count each row's time from a moment of its own, (n,)."""
+        return type(self)(self.offsets, self.time - np.repeat(moment, np.diff(self.offsets)), self.band, self.value, self.error)
+
+    def highest(self) -> NDArray[np.float64]:
+        """Give each row's highest value, (n,); -inf for a row without points."""
+        return np.asarray(row_maxima(self.offsets, self.value))
+
+    def with_floor(self, floor: float) -> Self:
+        """Add to each error, in quadrature, a fraction of the row's highest value: no model describes a light curve better than that."""
+        added = floor * np.maximum(self.highest(), 0.0)
+        error = np.sqrt(self.error**2 + np.repeat(added, np.diff(self.offsets)) ** 2)
+        return type(self)(self.offsets, self.time, self.band, self.value, error)
+
+
+@njit(cache=True, nogil=True)
+def row_maxima(offsets: NDArray[np.int64], value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the highest value of each row, (n,); -inf for a row without points."""
+    out = np.full(len(offsets) - 1, -np.inf)
+    for i in range(len(out)):
+        for j in range(offsets[i], offsets[i + 1]):
+            out[i] = max(out[i], value[j])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _order_by_band(offsets: NDArray[np.int64], band: NDArray[np.int64], n_bands: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sort the points of each row by band, keeping their order within one."""
+    rows = len(offsets) - 1
+    out = np.zeros(rows * n_bands + 1, np.int64)
+    order = np.empty(offsets[rows], np.int64)
+    for i in range(rows):
+        for j in range(offsets[i], offsets[i + 1]):
+            out[i * n_bands + band[j] + 1] += 1
+    for k in range(rows * n_bands):
+        out[k + 1] += out[k]
+    place = out[:-1].copy()
+    for i in range(rows):
+        for j in range(offsets[i], offsets[i + 1]):
+            k = i * n_bands + band[j]
+            order[place[k]] = j
+            place[k] += 1
+    return out, order
