@@ -154,12 +154,10 @@ def brought_points(
         (n + 1,) points of each alert; alerts are ordered by object, then time and number.
     alert_groups, stored_groups
         (u + 1,) alerts, and stored points, of each object.
-    mjd, alert_id
-        (n,) of the alerts.
+    mjd, alert_id, night
+        (n,) each of the alerts; the night is the same for all.
     stored_mjd, stored_alert, stored_night
         (s,) who brought the stored points, and in which night; the first two are changed where a copy is replaced.
-    night
-        Of all alerts here.
     late
         (u,) whether a later night of the object is stored already: then no copy is replaced.
 
@@ -214,14 +212,10 @@ def merged_points(
         (m + s,) identities of the packets' points, then of the stored ones.
     offsets
         (n + 1,) points of each packet.
-    group
-        (n,) object of each alert.
-    stored_groups
-        (u + 1,) stored points of each object.
-    stored
-        (s,) time of the stored points.
-    stored_mjd, stored_alert
-        (s,) who brought them; of two copies that of the earliest alert is taken.
+    group, stored_groups
+        (n,) object of each alert, and (u + 1,) stored points of each object.
+    stored, stored_mjd, stored_alert
+        (s,) time of the stored points, and who brought them; of two copies that of the earliest alert is taken.
     cut
         (n,) only stored points before this time are joined.
 
