@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fink import factory
 from fink.cli.application import ArchiveOption, ConfigOption, FormatOption, archive_app, quarantine_app, settings_from
-from fink.cli.output import Format, print_json, show_record, show_rows, stderr
+from fink.cli.output import Format, print_json, show_record, show_rows, stderr, stdout
 from fink.errors import NotFoundError
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Identity of the item, or its beginning")]
@@ -42,7 +42,7 @@ def compact(archive: ArchiveOption = None, config: ConfigOption = None, format: 
     """
     with factory.open_archive(settings_from(archive, config)) as writer:
         writer.compact()
-        show_record(writer.stats(), format)
+        _show_stats(writer.stats(), format)
 
 
 @archive_app.command()
@@ -52,7 +52,18 @@ def stats(archive: ArchiveOption = None, config: ConfigOption = None, format: Fo
     Example: `fink archive stats`
     """
     with factory.read_archive(settings_from(archive, config)) as reader:
-        show_record(reader.stats(), format)
+        _show_stats(reader.stats(), format)
+
+
+def _show_stats(stats: dict[str, Any], format: Format) -> None:
+    """Print what an archive holds: totals, then the files of the lake and the families of the index."""
+    if format is not Format.table:
+        print_json(stats)
+        return
+    show_record({name: value for name, value in stats.items() if name not in ("lake", "index")}, format)
+    for part, title in (("lake", "Lake"), ("index", "Index")):
+        stdout.print()
+        show_rows([{"name": name, **sizes} for name, sizes in stats[part].items()], format, title)
 
 
 @archive_app.command()

@@ -153,9 +153,7 @@ _CARD = (
     "dec",
     "band",
     "mag",
-    "mag_err",
     "positive",
-    "real_score",
     "separation",
 )
 

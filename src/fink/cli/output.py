@@ -60,7 +60,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], format: Format, title: str = ""
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name in names:
         numeric = all(isinstance(row.get(name), int | float | None) and not isinstance(row.get(name), bool) for row in rows)
-        table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold", no_wrap=name.endswith("_id"))
     for row in rows:
         table.add_row(*(text_of(row.get(name)) for name in names))
     stdout.print(table)
@@ -89,7 +89,7 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:,.6g}" if abs(value) < 1e5 else f"{value:.6f}".rstrip("0").rstrip(".")
+        return f"{value:,.6g}" if abs(value) < 1e4 else f"{value:.6f}".rstrip("0").rstrip(".")
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {text_of(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):

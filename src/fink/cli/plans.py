@@ -42,7 +42,7 @@ def show_module(name: NameArgument, format: FormatOption = Format.table) -> None
     Example: `fink module show magnitude_rate`
     """
     module = _known(name, science.registry(), "science module")
-    record: dict[str, Any] = {"name": module.name, "version": module.version, "about": module.description}
+    record: dict[str, Any] = {"name": module.name, "version": module.version, "about": _paragraphs(module.description)}
     record |= {"inputs": list(module.inputs), "where": module.where or None, "reference": module.reference or None}
     outputs = [_declaration(column) for column in module.outputs]
     if format is not Format.table:
@@ -73,7 +73,7 @@ def show_filter(name: NameArgument, format: FormatOption = Format.table) -> None
     """
     declared = _known(name, filters.registry(), "substream")
     condition = _condition(declared.where)
-    record = {"name": name, "holds": declared.about, "about": declared.description, "where": declared.where}
+    record = {"name": name, "holds": declared.about, "about": _paragraphs(declared.description), "where": declared.where}
     record |= {"written out": condition.canonical(), "columns": sorted(condition.columns), "per night": declared.per_night}
     record["surveys"] = list(declared.surveys) or "all"
     show_record(record, format)
@@ -100,7 +100,7 @@ def try_filter(
 ) -> None:
     """Say what a condition would have selected from the archive: how many a night, and the newest of them.
 
-    Example: `fink filter test "fast_riser AND mag < 18"`
+    Example: `fink filter test "clean_transient AND mag < 18"`
     """
     checked = _condition(condition)
     where = _restricted(checked.to_sql(), night, survey)
@@ -192,6 +192,11 @@ def vocabulary() -> dict[str, Column]:
 
 def _declaration(column: Column) -> dict[str, Any]:
     return {"column": column.name, "type": str(column.type), "unit": column.unit, "ucd": column.ucd, "meaning": column.about}
+
+
+def _paragraphs(text: str) -> str:
+    """Give a text with each paragraph on one line, to be wrapped where it is shown; lists keep their lines."""
+    return "\n\n".join(part if part.startswith("- ") else " ".join(part.split()) for part in text.split("\n\n"))
 
 
 def _known(name: str, known: Mapping[str, Any], what: str) -> Any:

@@ -147,7 +147,7 @@ def enrich(
 ) -> None:
     """Run the science modules on packets and write every column in Parquet; no archive needed.
 
-    Example: `fink enrich packets/ -o enriched.parquet --modules magnitude_rate,good_quality`
+    Example: `fink enrich packets/ -o enriched.parquet --modules magnitude_rate,data_quality`
     """
     chosen = tuple(name.strip() for name in modules.split(",")) if modules else None
     settings = settings_from(None, config, set, run__modules=chosen)
