@@ -7,7 +7,7 @@ status and leaves no rows; the others stand.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,6 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
-Number = TypeVar("Number", bound=np.generic)
 
 _REASONS = {
     kernel.GOOD: "good",
@@ -139,41 +138,83 @@ def _gather(buffer: Bytes, starts: Ints, lengths: Ints, valid: Bools, kind: pa.D
     return pa.Array.from_buffers(kind, len(starts), [bitmap, pa.py_buffer(offsets), pa.py_buffer(out)])
 
 
+class _Layout:
+    """Where the arrays of a program's columns lie in one block of memory for each group.
+
+    A block holds arrays of eight-byte words (values, and lengths of texts), then the offsets of the arrays inside the group, which are
+    one longer, then arrays of validity bytes. So addresses are arithmetic, whatever the number of columns.
+    """
+
+    def __init__(self, program: Program) -> None:
+        n_groups = len(program.groups)
+        self.words, self.flags, self.children = [0] * n_groups, [0] * n_groups, [0] * n_groups
+        self.value, self.length, self.valid = [], [], []
+        for column in program.columns:
+            self.value.append(self.words[column.group])
+            self.valid.append(self.flags[column.group])
+            self.length.append(self.words[column.group] + 1 if column.kind in ("string", "bytes") else -1)
+            self.words[column.group] += 1 + (self.length[-1] > 0)
+            self.flags[column.group] += 1
+        self.child = []
+        for group in program.groups[1:]:
+            self.child.append(self.children[group.parent])
+            self.children[group.parent] += 1
+        self.group = np.array([column.group for column in program.columns], np.int64)
+        self.null = np.array([kernel.NAN_BITS if column.kind == "float" else 0 for column in program.columns], np.int64)
+        self.parent = np.array([group.parent for group in program.groups], np.int64)
+        self.places = {column.path: i for i, column in enumerate(program.columns)}
+        self.slots = np.array([self.value, self.valid, self.length], np.int64)
+        self.counts = np.array([self.words, self.children, self.flags], np.int64)
+
+    def size(self, group: int, room: int) -> int:
+        """Give the bytes that a group's block takes for so many rows."""
+        return 8 * (self.words[group] * room + self.children[group] * (room + 1)) + self.flags[group] * room
+
+    def arrays(self, group: int, block: Bytes, room: int) -> tuple[list[Ints], list[Ints], list[Bytes]]:
+        """Give the arrays of a block: words, offsets, validity."""
+        middle = 8 * self.words[group] * room
+        end = middle + 8 * self.children[group] * (room + 1)
+        words = block[:middle].view(np.int64).reshape(self.words[group], room)
+        offsets = block[middle:end].view(np.int64).reshape(self.children[group], room + 1)
+        return list(words), list(offsets), list(block[end:].reshape(self.flags[group], room))
+
+
+@lru_cache(maxsize=512)
+def _layout(program: Program) -> _Layout:
+    """Give a program's layout, made once."""
+    return _Layout(program)
+
+
 class _Tables:
     """The arrays that one call fills; they grow while it runs and become the result."""
 
     def __init__(self, program: Program, n: int) -> None:
         self.program = program
+        self.layout = _layout(program)
         self.capacity = [n] + [max(64, 32 * n)] * (len(program.groups) - 1)
-        self.values: list[Ints] = []
-        self.valid: list[Bytes] = []
-        self.lengths: list[Ints | None] = []
-        for column in program.columns:
-            room = self.capacity[column.group]
-            self.values.append(np.empty(room, np.int64))
-            self.valid.append(np.empty(room, np.uint8))
-            self.lengths.append(np.empty(room, np.int64) if column.kind in ("string", "bytes") else None)
-        self.offsets = [np.zeros(self.capacity[max(group.parent, 0)] + 1, np.int64) for group in program.groups]
+        self.blocks = [np.empty(self.layout.size(group, room), np.uint8) for group, room in enumerate(self.capacity)]
+        for group, block in enumerate(self.blocks):
+            for offsets in self.layout.arrays(group, block, self.capacity[group])[1]:
+                offsets[0] = 0
         self.column_words = np.zeros((len(program.columns) + 1, kernel.COLUMN_WORDS), np.int64)
         self.group_words = np.zeros((len(program.groups), kernel.GROUP_WORDS), np.int64)
         self.describe()
 
     def describe(self) -> None:
         """Tell the kernel where everything lies."""
-        for i, column in enumerate(self.program.columns):
-            lengths = self.lengths[i]
-            null = kernel.NAN_BITS if column.kind == "float" else 0
-            self.column_words[i, :5] = (
-                self.values[i].ctypes.data,
-                self.valid[i].ctypes.data,
-                0 if lengths is None else lengths.ctypes.data,
-                column.group,
-                null,
-            )
-        for i, group in enumerate(self.program.groups):
-            self.group_words[i, 0] = self.offsets[i].ctypes.data
-            self.group_words[i, 1] = group.parent
-            self.group_words[i, 3] = self.capacity[i]
+        layout = self.layout
+        base, room = np.array([block.ctypes.data for block in self.blocks]), np.array(self.capacity)
+        offsets = base + 8 * layout.counts[0] * room
+        flags = offsets + 8 * layout.counts[1] * (room + 1)
+        group, (value, valid, length) = layout.group, layout.slots
+        columns = self.column_words[:-1]
+        columns[:, 0] = base[group] + 8 * room[group] * value
+        columns[:, 1] = flags[group] + room[group] * valid
+        columns[:, 2] = np.where(length < 0, 0, base[group] + 8 * room[group] * length)
+        columns[:, 3], columns[:, 4] = group, layout.null
+        parent = layout.parent[1:]
+        self.group_words[1:, 0] = offsets[parent] + 8 * (room[parent] + 1) * layout.child
+        self.group_words[:, 1], self.group_words[:, 3] = layout.parent, room
 
     def rows(self, group: int) -> int:
         """Give how many rows a group has."""
@@ -183,43 +224,37 @@ class _Tables:
         """Make room for at least ``need`` rows in a group, and for what the records to come should need by those that are ``done``."""
         rows, room = self.rows(group), self.capacity[group]
         to_come = need * self.capacity[0] // (done + 1)
-        room = max(need, 2 * room, min(to_come + to_come // 4, 16 * room))
-        self.capacity[group] = room
-        for i, column in enumerate(self.program.columns):
-            if column.group == group:
-                self.values[i] = _longer(self.values[i], rows, room)
-                self.valid[i] = _longer(self.valid[i], rows, room)
-                lengths = self.lengths[i]
-                self.lengths[i] = None if lengths is None else _longer(lengths, rows, room)
-        for i, child in enumerate(self.program.groups):
-            if child.parent == group:
-                self.offsets[i] = _longer(self.offsets[i], rows + 1, room + 1)
+        more = max(need, 2 * room, min(to_come + to_come // 4, 16 * room))
+        block = np.empty(self.layout.size(group, more), np.uint8)
+        old = self.layout.arrays(group, self.blocks[group], room)
+        new = self.layout.arrays(group, block, more)
+        words, offsets, valid = new
+        for i, shorter in enumerate(old[0]):
+            words[i][:rows] = shorter[:rows]
+        for i, shorter in enumerate(old[1]):
+            offsets[i][: rows + 1] = shorter[: rows + 1]
+        for i, flags in enumerate(old[2]):
+            valid[i][:rows] = flags[:rows]
+        self.blocks[group], self.capacity[group] = block, more
         self.describe()
 
     def result(self, buffer: Bytes, status: Ints) -> Decoded:
         """Cut everything to its length; records that are bad become null."""
-        columns, groups = self.program.columns, self.program.groups
+        layout, columns, groups = self.layout, self.program.columns, self.program.groups
+        arrays = [layout.arrays(group, block, room) for group, (block, room) in enumerate(zip(self.blocks, self.capacity, strict=True))]
+        rows = [self.rows(group) for group in range(len(groups))]
+        values = [arrays[c.group][0][slot][: rows[c.group]] for c, slot in zip(columns, layout.value, strict=True)]
+        valid = [arrays[c.group][2][slot][: rows[c.group]] for c, slot in zip(columns, layout.valid, strict=True)]
+        lengths = [arrays[c.group][0][slot][: rows[c.group]] if slot > 0 else None for c, slot in zip(columns, layout.length, strict=True)]
+        offsets = {g.path: arrays[g.parent][1][slot][: rows[g.parent] + 1] for g, slot in zip(groups[1:], layout.child, strict=True)}
         bad = np.flatnonzero(status)
-        for i, column in enumerate(columns):
-            rows = self.rows(column.group)
-            self.values[i], self.valid[i] = self.values[i][:rows], self.valid[i][:rows]
-            lengths = self.lengths[i]
-            self.lengths[i] = None if lengths is None else lengths[:rows]
-            if column.group == 0 and len(bad):
-                self.values[i][bad] = kernel.NAN_BITS if column.kind == "float" else 0
-                self.valid[i][bad] = 0
-                if lengths is not None:
-                    lengths[bad] = 0
-        offsets = {groups[i].path: self.offsets[i][: self.rows(groups[i].parent) + 1] for i in range(1, len(groups))}
-        places = {column.path: i for i, column in enumerate(columns)}
-        return Decoded(self.capacity[0], status, buffer, columns, places, self.values, self.valid, self.lengths, offsets)
-
-
-def _longer(array: npt.NDArray[Number], rows: int, room: int) -> npt.NDArray[Number]:
-    """Copy the rows that are in use into a longer array."""
-    longer = np.empty(room, array.dtype)
-    longer[:rows] = array[:rows]
-    return longer
+        for i, column in enumerate(columns) if len(bad) else ():
+            if column.group == 0:
+                values[i][bad], valid[i][bad] = layout.null[i], 0
+                length = lengths[i]
+                if length is not None:
+                    length[bad] = 0
+        return Decoded(self.capacity[0], status, buffer, columns, layout.places, values, valid, lengths, offsets)
 
 
 def _check_span(buffer: Bytes, starts: Ints, ends: Ints) -> None:

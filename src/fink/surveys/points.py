@@ -22,7 +22,7 @@ from fink.codecs.kernel import (
     store_half_word,
     store_word,
 )
-from fink.lightcurves import LIMIT, POINT_TYPES, Band, LightCurves
+from fink.lightcurves import DETECTION, LIMIT, POINT_TYPES, Band, LightCurves
 
 Array = NDArray[Any]
 
@@ -67,6 +67,18 @@ def merge_points(parts: Sequence[LightCurves]) -> LightCurves:
     where = [np.array([array.ctypes.data for array in arrays.values()], np.int64) for arrays in (flat, joined)]
     offsets = join_points(starts, *where)
     return replace(parts[0], offsets=offsets, **{name: array[: offsets[-1]] for name, array in joined.items()})
+
+
+@njit(cache=True, nogil=True)
+def first_detections(offsets: Array, mjd: Array, kind: Array) -> Array:
+    """Give the time of the first detection in each light curve [d], (n,); NaN where there is none. Points are in time order."""
+    first = np.full(len(offsets) - 1, np.nan)
+    for i in range(len(first)):
+        for j in range(offsets[i], offsets[i + 1]):
+            if kind[j] == DETECTION:
+                first[i] = mjd[j]
+                break
+    return first
 
 
 # The kernels below are given addresses, in the order of POINT_TYPES: arrays passed on to small functions cost more than what those do.

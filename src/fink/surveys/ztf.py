@@ -30,7 +30,7 @@ from fink.lightcurves import AB_ZERO, DETECTION, FORCED, LIMIT, Band, LightCurve
 from fink.sky import MJD_OF_JD, calendar_date, utc_to_tai
 from fink.surveys.fields import FieldTable, read_table
 from fink.surveys.mapping import Fields, Integers, MappedSurvey, Plain, Values, own_columns, snake_case
-from fink.surveys.points import merge_points, points
+from fink.surveys.points import first_detections, merge_points, points
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -389,9 +389,7 @@ def _times(fields: Fields, own: LightCurves, lightcurves: LightCurves) -> dict[s
     exposure_time = _exposure_time(fields, "candidate.exptime")
     start = fields.number("candidate.jd") - MJD_OF_JD
     first = mid_exposure(fields.number("candidate.jdstarthist", MISSING), exposure_time)
-    detected = lightcurves.select(lightcurves.kind == DETECTION)
-    found = np.diff(detected.offsets) > 0
-    earliest = np.where(found, np.append(detected.mjd, np.nan)[np.where(found, detected.offsets[:-1], -1)], np.nan)
+    earliest = first_detections(lightcurves.offsets, lightcurves.mjd, lightcurves.kind)
     seconds = np.round(np.nan_to_num(start) * 86400.0).astype(np.int64)
     return {
         "mjd": own.mjd,
