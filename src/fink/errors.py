@@ -46,6 +46,10 @@ class QueryError(FinkError):
     """An SQL query does not parse, names what does not exist, is not allowed, or takes too long."""
 
 
+class HeldError(ArchiveError):
+    """The archive is held by another process, which can be asked to do what is wanted."""
+
+
 class FollowerError(FinkError):
     """A follower cannot prove where it stopped, or may not deliver."""
 

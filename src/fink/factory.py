@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fink import surveys
 from fink.codecs.writers import SchemaStore
 from fink.commits import Commit
-from fink.config import Settings
-from fink.errors import SchemaError
+from fink.config import Settings, SurveySettings
+from fink.errors import ArchiveError, HeldError, SchemaError
 from fink.streams.files import POSITIONS, FilesSource
 from fink.streams.inventory import SchemaOfId
+from fink.streams.watch import SETTLED, WatchedFiles
 
 if TYPE_CHECKING:
     from fink.archive.embedded import EmbeddedArchive
@@ -78,12 +79,22 @@ def build_plan(settings: Settings) -> Plan:
 
 
 def files_source(
-    arguments: Sequence[Path], settings: Settings, archive: EmbeddedArchive | None = None, *, again: bool = False
+    arguments: Sequence[Path],
+    settings: Settings,
+    archive: EmbeddedArchive | None = None,
+    *,
+    again: bool = False,
+    settled: float = 0.0,
 ) -> FilesSource:
     """Make a source of files and folders that goes on where earlier runs stopped."""
     surveys.configure(settings.surveys)
     progress = archive.position(POSITIONS) if archive is not None else {}
-    return FilesSource(arguments, surveys.registry(), schema_of_id(settings), progress, again=again)
+    return FilesSource(arguments, surveys.registry(), schema_of_id(settings), progress, again=again, settled=settled)
+
+
+def watched_source(arguments: Sequence[Path], settings: Settings, archive: EmbeddedArchive) -> WatchedFiles:
+    """Make a source of files and folders that goes on for ever, with what is put there."""
+    return WatchedFiles(lambda: files_source(arguments, settings, archive, settled=SETTLED))
 
 
 def followers(archive: EmbeddedArchive, settings: Settings) -> list[Follower]:
@@ -106,7 +117,17 @@ def run(
     from fink.engines.workers import PlanRequest
 
     request = PlanRequest(settings.run.modules, settings.run.substreams, settings.archive, settings.surveys)
-    engine = EmbeddedEngine(archive, request.build(), request, settings.run, settings.batch, followers(archive, settings), on_commit)
+    engine = EmbeddedEngine(
+        archive,
+        request.build(),
+        request,
+        settings.run,
+        settings.batch,
+        followers(archive, settings),
+        on_commit,
+        handlers=request_handlers(archive, settings),
+        max_lag=settings.files.max_lag,
+    )
     return engine.run(source)
 
 
@@ -119,3 +140,39 @@ def replay_quarantine(archive: EmbeddedArchive, settings: Settings, identities: 
     return replay_items(
         archive, build_plan(settings), lambda path: FilesSource([path], surveys.registry(), find), settings.batch, identities
     )
+
+
+def request_handlers(archive: EmbeddedArchive, settings: Settings) -> dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]]:
+    """Say what can be asked of a process that holds the archive, and how it is done."""
+
+    def compact(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        archive.compact()
+        return archive.stats()
+
+    def replay(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        items = [item["id"] for item in archive.quarantine_items() if item["id"] in arguments["items"] or not arguments["items"]]
+        with_schemas = settings.model_copy(update={"surveys": SurveySettings(**arguments["surveys"])})
+        return {"tried": len(items), "archived": replay_quarantine(archive, with_schemas, items)}
+
+    return {"compact": compact, "replay": replay}
+
+
+def ask(settings: Settings, kind: str, arguments: Mapping[str, Any], seconds: float = 3600) -> Mapping[str, Any]:
+    """Do something that writes to the archive: here where nobody holds it, else by asking the run that does.
+
+    Raises
+    ------
+    ArchiveError
+        If there is no archive, or the run refuses or does not answer.
+    """
+    from fink.archive.requests import Requests
+
+    if not (settings.archive / "archive.json").exists():
+        raise ArchiveError(f"there is no archive in {settings.archive}; create one with fink run, or name another folder")
+    try:
+        archive = open_archive(settings)
+    except HeldError:
+        requests = Requests(settings.archive)
+        return requests.wait_for(requests.ask(kind, arguments), seconds)
+    with archive:
+        return request_handlers(archive, settings)[kind](arguments)

@@ -29,7 +29,7 @@ from rocksdict import (
     WriteOptions,
 )
 
-from fink.errors import ArchiveError
+from fink.errors import ArchiveError, HeldError
 
 FAMILIES: tuple[str, ...] = (
     "alerts",
@@ -268,7 +268,7 @@ class WriterLock:
             self._file.seek(0)
             holder = self._file.read().decode("ascii", "replace").strip()
             self._file.close()
-            raise ArchiveError(
+            raise HeldError(
                 f"the archive {path.parent} is held by another run (process {holder or 'unknown'}); "
                 "stop that run, or ask it to do this between its commits"
             ) from error

@@ -40,9 +40,7 @@ def compact(archive: ArchiveOption = None, config: ConfigOption = None, format: 
 
     Example: `fink archive compact`
     """
-    with factory.open_archive(settings_from(archive, config)) as writer:
-        writer.compact()
-        _show_stats(writer.stats(), format)
+    show_record(factory.ask(settings_from(archive, config), "compact", {}), format)
 
 
 @archive_app.command()
@@ -140,11 +138,10 @@ def replay(
     Example: `fink quarantine replay`
     """
     settings = settings_from(archive, config)
-    with factory.open_archive(settings) as writer:
-        items = writer.quarantine_items()
-        chosen = [_one(items, identity)] if identity else items
-        moved = factory.replay_quarantine(writer, settings, [item["id"] for item in chosen])
-    show_record({"tried": len(chosen), "archived": moved, "still in quarantine": len(items) - moved}, format)
+    with factory.read_archive(settings) as reader:
+        chosen = [_one(reader.quarantine_items(), identity)["id"]] if identity else []
+    arguments = {"items": chosen, "surveys": settings.surveys.model_dump(mode="json")}
+    show_record(factory.ask(settings, "replay", arguments), format)
 
 
 def _one(items: list[dict[str, str]], identity: str) -> dict[str, str]:

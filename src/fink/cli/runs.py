@@ -12,6 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from fink import factory, surveys
+from fink.archive.embedded import EmbeddedArchive
 from fink.cli.application import ArchiveOption, ConfigOption, FormatOption, SetOption, app, settings_from
 from fink.cli.output import Format, print_json, show_record, show_rows, stderr, stdout
 from fink.commits import Commit
@@ -19,6 +20,7 @@ from fink.config import Settings
 from fink.engines.embedded import RunSummary
 from fink.engines.plan import Plan
 from fink.services.enrichment import Unreadable, write_tables
+from fink.streams import Source
 
 SourcesArgument = Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Packets, containers, folders, a night's tarballs")]
 
@@ -29,6 +31,7 @@ def run(
     again: Annotated[
         bool, typer.Option("--again", help="Read files once more that were read to their end (their alerts are duplicates)")
     ] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what is put into the folders, until stopped")] = False,
     substreams: Annotated[
         Path | None, typer.Option("--substreams", metavar="DIR", help="Write each substream into a file of this folder")
     ] = None,
@@ -47,13 +50,20 @@ def run(
     chosen = {"files__folder": substreams, "files__format": form, "run__workers": workers, "retention__packets": keep}
     settings = settings_from(archive, config, set, **chosen)
     with factory.open_archive(settings) as writer:
-        source = factory.files_source(sources, settings, writer, again=again)
-        if source.skipped:
-            stderr.print(f"{len(source.skipped)} files were read before and are skipped (--again reads them)")
+        source = _source(sources, settings, writer, follow=follow, again=again)
         with progress(source.total) as on_commit:
             summary = factory.run(source, writer, settings, on_commit)
         ledger = writer.ledger()
     report(summary, ledger["balanced"], format)
+
+
+def _source(sources: list[Path], settings: Settings, archive: EmbeddedArchive, *, follow: bool, again: bool) -> Source:
+    if follow:
+        return factory.watched_source(sources, settings, archive)
+    files = factory.files_source(sources, settings, archive, again=again)
+    if files.skipped:
+        stderr.print(f"{len(files.skipped)} files were read before and are skipped (--again reads them)")
+    return files
 
 
 @contextmanager

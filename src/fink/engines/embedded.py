@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any
@@ -17,17 +17,21 @@ from numpy.typing import NDArray
 
 from fink import surveys
 from fink.archive.embedded import EmbeddedArchive
+from fink.archive.requests import Request, Requests
 from fink.codecs.containers import container_of
 from fink.commits import Commit, Counts, ModuleCounts, Outcome, Quarantined
 from fink.config import BatchSettings, RunSettings
 from fink.engines.compute import Computed
 from fink.engines.plan import Plan
 from fink.engines.workers import LocalWorker, PlanRequest, ProcessWorker, SharedBuffer, Task, Worker, WorkerFailure, rescue
-from fink.errors import FollowerError, SourceError
+from fink.errors import ConfigError, FinkError, FollowerError, SourceError, did_you_mean
 from fink.lightcurves import LightCurves
 from fink.streams import Follower, Source, SourceBatch
 from fink.surveys import Refusal
 from fink.tables import PADDING, Cutouts, Packets
+
+Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Carries out a request with these arguments and gives the answer."""
 
 DELIVERY_INTERVAL = 0.5
 """Seconds between deliveries to followers while a run is going on; its end always delivers."""
@@ -134,6 +138,10 @@ class EmbeddedEngine:
         Deliver what was committed.
     on_commit
         Told of each commit, for progress.
+    handlers
+        What is done between commits for those who ask it of the run (`fink.archive.requests`), by the kind of request.
+    max_lag
+        Commits that followers may lag before the stream waits for them; 0 lets them lag for `DELIVERY_INTERVAL`.
     """
 
     def __init__(
@@ -145,6 +153,8 @@ class EmbeddedEngine:
         limits: BatchSettings,
         followers: Sequence[Follower] = (),
         on_commit: Callable[[Commit, RunSummary], None] = lambda commit, summary: None,
+        handlers: Mapping[str, Handler] | None = None,
+        max_lag: int = 0,
     ) -> None:
         self._archive, self._plan, self._settings, self._limits = archive, plan, settings, limits
         self._followers, self._on_commit, self._request = followers, on_commit, request
@@ -152,7 +162,8 @@ class EmbeddedEngine:
         self._stop = threading.Event()
         self._summary = RunSummary()
         self._buffers = _Buffers()
-        self._delivered_at = 0.0
+        self._requests, self._handlers = Requests(archive.folder), handlers or {}
+        self._delivered_at, self._delivered_commit, self._max_lag = 0.0, archive.last_commit(), max_lag
 
     def stop(self) -> None:
         """Ask the run to end after the batches that are in flight."""
@@ -200,6 +211,10 @@ class EmbeddedEngine:
                 raise
             if batch is None:
                 break
+            if batch.idle:
+                self._drain(flights, 0)
+                self._between_commits()
+                continue
             if (batch.night, batch.survey) != night:
                 self._drain(flights, 0)
                 night, after = (batch.night, batch.survey), self._archive.last_commit()
@@ -241,18 +256,33 @@ class EmbeddedEngine:
     def _commit(self, outcome: Outcome) -> None:
         commit = self._archive.apply(outcome)
         self._summary.add(commit)
-        self._archive.maintain()
-        self._deliver(at_end=False)
+        self._between_commits()
         self._on_commit(commit, self._summary)
 
+    def _between_commits(self) -> None:
+        """Do what has its place between two commits: upkeep, delivery, and what others asked of the run."""
+        self._archive.maintain()
+        self._deliver(at_end=False)
+        for request in self._requests.waiting():
+            try:
+                self._requests.answer(request.number, self._carry_out(request))
+            except FinkError as error:
+                self._requests.refuse(request.number, error)
+
+    def _carry_out(self, request: Request) -> Mapping[str, Any]:
+        if request.kind not in self._handlers:
+            raise ConfigError(f"a run does not know the request {request.kind}{did_you_mean(request.kind, self._handlers)}")
+        return self._handlers[request.kind](request.arguments)
+
     def _deliver(self, *, at_end: bool) -> None:
-        if not at_end and time.monotonic() - self._delivered_at < DELIVERY_INTERVAL:
+        late = time.monotonic() - self._delivered_at >= DELIVERY_INTERVAL
+        if not (at_end or late or 0 < self._max_lag < self._archive.last_commit() - self._delivered_commit):
             return
         for follower in self._followers:
             last = follower.deliver()
             if last > self._archive.last_commit():
                 raise FollowerError(f"follower {follower.name} claims commit {last}, which the archive does not have")
-        self._delivered_at = time.monotonic()
+        self._delivered_at, self._delivered_commit = time.monotonic(), self._archive.last_commit()
 
 
 def outcome_of(batch: SourceBatch, computed: Computed | None, plan: Plan, plan_id: str) -> Outcome:

@@ -42,6 +42,11 @@ class SourceBatch:
     quarantined: tuple[Quarantined, ...] = ()
     progress: Mapping[bytes, bytes] = field(default_factory=dict)
 
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing in it: a live source that has nothing now says so, and is asked again."""
+        return self.packets is None and not self.quarantined and not self.progress
+
 
 class Source(Protocol):
     """Where alerts come from; it knows its position, and gives nights in order."""
@@ -53,7 +58,7 @@ class Source(Protocol):
         """Items still to come, where that is known."""
 
     def next_batch(self, limits: BatchSettings, allocate: Allocate) -> SourceBatch | None:
-        """Give the next batch, or None when there is no more."""
+        """Give the next batch, an idle one when there is nothing for now, or None when there is no more."""
 
 
 class Committed(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -65,6 +66,8 @@ class FilesSource:
         What earlier runs left in the archive under `POSITIONS`.
     again
         Read finished files once more; their alerts are duplicates then.
+    settled
+        Leave out, for now, files that changed in the last so many seconds [s].
 
     Raises
     ------
@@ -80,10 +83,11 @@ class FilesSource:
         progress: Mapping[bytes, bytes] | None = None,
         *,
         again: bool = False,
+        settled: float = 0.0,
     ) -> None:
         self.name = "files"
         self._arguments = [str(argument) for argument in arguments]
-        self._files, self.skipped = _choose(arguments, progress or {}, again=again)
+        self._files, self.skipped = _choose(arguments, progress or {}, again=again, changed_before=time.time() - settled)
         self._reader = PayloadReader({file.path: file.state for file in self._files})
         self._unpacked: tuple[int, NDArray[np.uint8]] = (-1, np.zeros(0, np.uint8))
         surveyor = Surveyor(surveys, schema_of_id)
@@ -259,8 +263,10 @@ class _Order:
         return b"%d/%d" % (done, total) if done == total else b"%d/%d/%s" % (done, total, self._checksum(number))
 
 
-def _choose(arguments: Sequence[Path], progress: Mapping[bytes, bytes], *, again: bool) -> tuple[list[_File], list[Path]]:
-    """Give the files to read, each once, and those that earlier runs have finished."""
+def _choose(
+    arguments: Sequence[Path], progress: Mapping[bytes, bytes], *, again: bool, changed_before: float
+) -> tuple[list[_File], list[Path]]:
+    """Give the files to read, each once, and those that earlier runs have finished; one that changed just now may still grow."""
     chosen: dict[str, _File] = {}
     skipped = {}
     for number, argument in enumerate(arguments):
@@ -270,7 +276,7 @@ def _choose(arguments: Sequence[Path], progress: Mapping[bytes, bytes], *, again
             before = tuple(progress.get(key, b"").split(b"/"))
             if len(before) == 2 and not again:
                 skipped[real] = Path(path)
-            elif real not in chosen:
+            elif real not in chosen and status.st_mtime <= changed_before:
                 chosen[real] = _File(Path(path), number, state, key, before)
     return list(chosen.values()), list(skipped.values())
 

@@ -229,6 +229,8 @@ class SubstreamFiles:
             raise FollowerError(f"{self._folder} holds files that no follower wrote; name an empty folder for the substreams")
         fresh = _Position(self._archive.id, self._form)
         self._save(fresh)
+        # from here on the archive keeps what this follower has not delivered
+        self._archive.record_follower(self.name, 0, "")
         return fresh
 
     def _save(self, position: _Position) -> None:
