@@ -21,11 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.result import Result
 from fink.archive.embedded import EmbeddedArchive
 from fink.simulator.faults import damage
 from fink.simulator.replay import write_night
-
-from benchmarks.result import Result
 from fink.simulator.survey import simulate_nights
 
 BATCH = 100
@@ -122,6 +121,7 @@ def run_to_the_end(packets: Path, folder: Path, workers: int) -> dict[str, Any]:
 def run_and_kill(packets: Path, folder: Path, workers: int, after: float) -> bool:
     """Start a run and kill all its processes; say whether it was still running."""
     process = subprocess.Popen(command(packets, folder, workers), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+    _wait_for_lock(folder / "archive" / "LOCK", process)
     try:
         _, errors = process.communicate(timeout=after)
     except subprocess.TimeoutExpired:
@@ -131,6 +131,12 @@ def run_and_kill(packets: Path, folder: Path, workers: int, after: float) -> boo
     if process.returncode:
         raise RuntimeError(f"a run after a kill ended with status {process.returncode}: {errors.decode()[-2000:]}")
     return False
+
+
+def _wait_for_lock(lock: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the run holds the archive, so that the instants fall into its work and not only into its start."""
+    while process.poll() is None and not (lock.exists() and lock.read_text().strip() == str(process.pid)):
+        time.sleep(0.02)
 
 
 @dataclass
@@ -147,7 +153,7 @@ def kill_at_random(packets: Path, reference: Snapshot, place: Path, n: int, seed
     rng, tally = random.Random(seed), Tally()
     while tally.kills < n:
         folder = place / f"round-{tally.rounds}"
-        while tally.kills < n and run_and_kill(packets, folder, tally.rounds % 3, rng.uniform(1.0, 6.0)):
+        while tally.kills < n and run_and_kill(packets, folder, tally.rounds % 3, rng.expovariate(0.6)):
             tally.kills += 1
         run_to_the_end(packets, folder, 2)
         tally.differences += tuple(reference.differences(snapshot(folder)))
