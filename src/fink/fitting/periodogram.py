@@ -111,7 +111,8 @@ def find_periods(offsets: Any, time: Any, band: Any, value: Any, error: Any, n_b
         highest = np.minimum(power.shape[1] - 1, max_frequency / step).astype(np.int64)
         peaks = _peaks(power, int(FEWEST_CYCLES * OVERSAMPLING), highest)
         _refine(out, rows, peaks, step, kept, *points, bands, max_frequency)
-    return Periods(1.0 / out[:, 0], *out[:, 1:].T, counts, span)
+    frequency, highest_power, log_fap, residual, ratio = out.T
+    return Periods(1.0 / frequency, highest_power, log_fap, residual, ratio, counts, span)
 
 
 def _grid_sizes(counts: NDArray[np.int64], span: Floats, max_frequency: float) -> NDArray[np.int64]:
@@ -370,11 +371,11 @@ def _best_wave(peaks: Any, step: float, n_bands: int, points: Any) -> tuple[floa
         power = max(power, height)
         shaped[q] = _explained(waves[q], HARMONICS, n_bands, points)[0]
     for _ in range(FINALISTS):
-        q = np.argmax(shaped)
-        if shaped[q] <= 0.0:
+        leader = np.argmax(shaped)
+        if shaped[leader] <= 0.0:
             break
-        shaped[q] = -1.0
-        wave, height = _climb(waves[q], 0.1 * step, _ROUNDS, HARMONICS, n_bands, points)
+        shaped[leader] = -1.0
+        wave, height = _climb(waves[leader], 0.1 * step, _ROUNDS, HARMONICS, n_bands, points)
         if height > best:
             best, place = height, wave
     return place, best, power
