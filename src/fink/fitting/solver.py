@@ -31,11 +31,11 @@ MAX_STARTS = 12
 SCREENING_STEPS = 3
 """Steps taken from each start before the best is followed to its minimum."""
 
-MAX_STEPS = 150
+MAX_STEPS = 100
 """Steps after which a fit is given up."""
 
-TOLERANCE = 1e-5
-"""A fit has converged when a step would change chi-square by less: parameters then lie within 0.3 % of their errors."""
+TOLERANCE = 1e-3
+"""A fit has converged when a step would change chi-square by less: parameters then lie within 3 % of their errors."""
 
 _FLOATS, _BANDS, _TABLE = types.Array(types.float64, 1, "C"), types.Array(types.int64, 1, "C"), types.Array(types.float64, 2, "C")
 

@@ -127,16 +127,18 @@ def _two_exponential(parameters: Any, constants: Any, time: Any, band: Any, valu
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _guess_two_exponential(constants: Any, time: Any, band: Any, value: Any, error: Any, starts: Any) -> int:
-    """Start between the last faint point before the peak and the peak, with a fast, a middling and a slow flare."""
+    """Start at the last faint point before the peak and earlier (points before the onset pull at nothing), fast to slow."""
     top = _highest(value, error)
     faint = top
     while faint > 0 and value[faint] > max(0.2 * value[top], 2.0 * error[faint]):
         faint -= 1
-    for k in range(3):
-        slow = 4.0**k
-        starts[k, 0], starts[k, 1] = 1.5 * value[top], min(0.5 * (time[faint] + time[top]), time[top] - 0.3 * slow)
-        starts[k, 2], starts[k, 3] = log(0.5 * slow), log(4.0 * slow)
-    return 3
+    count = 0
+    for slow in (1.0, 4.0, 16.0):
+        for lead in (0.0, 1.0):
+            starts[count, 0], starts[count, 1] = 1.5 * value[top], min(time[faint] - lead * slow, time[top] - 0.3 * slow)
+            starts[count, 2], starts[count, 3] = log(0.5 * slow), log(4.0 * slow)
+            count += 1
+    return count
 
 
 def fit_two_exponential(points: Points) -> Fits:
