@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import csv
+import io
+import tarfile
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +17,7 @@ from scipy import stats
 from alert_batches import light_curves
 from fink.lightcurves import AB_ZERO, DETECTION, FORCED, LIMIT, Band, LightCurves
 from fink.science.light_curve_features import BANDS, FEATURES, FLUX_FEATURES, MAG_BANDS, MAG_FEATURES, light_curve_features, measure
+from shared_data import shared_data
 from unit.science.fink_today import RENAMED, Row, lsst_alerts, ztf_alerts
 
 REFERENCE = light_curve.Extractor(
@@ -82,19 +87,45 @@ def random_series(rng: np.random.Generator, n: int) -> tuple[Any, Any, Any]:
     return time, value, 10.0 ** rng.uniform(-2.0, 1.0, n)
 
 
+def assert_agrees_with_light_curve(time: Any, value: Any, error: Any) -> None:
+    got, right = features_of(time, value, error), REFERENCE(time, value, error, fill_value=np.nan)
+    scale = max(abs(value).max(), 1.0) * 1e-9
+    for name, expected in zip(COMPARED, right, strict=True):
+        if len(time) == 1 and name in SPREADS:
+            assert np.isnan(got[name])
+        elif name in QUANTILES:
+            np.testing.assert_allclose(got[name], expected, rtol=3e-6, atol=scale, err_msg=name)
+        elif name != "median_buffer_range_10" or len(set(value.tolist())) == len(value):
+            np.testing.assert_allclose(got[name], expected, rtol=1e-8, atol=1e-9, err_msg=name)
+        else:  # its tenth is rounded to single precision, which decides for points that lie exactly on the border
+            assert abs(got[name] - expected) <= 2.0 / len(value)
+
+
 @pytest.mark.parametrize("sizes", [(1, 8), (8, 40), (40, 400)])
 def test_agrees_with_light_curve_value_by_value(sizes: tuple[int, int]) -> None:
     rng = np.random.default_rng(sizes[1])
     for _ in range(300):
-        series = random_series(rng, int(rng.integers(*sizes)))
-        got, right = features_of(*series), REFERENCE(*series, fill_value=np.nan)
-        scale = max(abs(series[1]).max(), 1.0) * 1e-9
-        for name, expected in zip(COMPARED, right, strict=True):
-            if len(series[0]) == 1 and name in SPREADS:
-                assert np.isnan(got[name])
+        assert_agrees_with_light_curve(*random_series(rng, int(rng.integers(*sizes))))
+
+
+def test_agrees_with_light_curve_on_real_light_curves() -> None:
+    """Long ones of ZTF, ASAS and others, those among them that once made light-curve fail."""
+    compared = 0
+    with tarfile.open(shared_data("features_anomaly", "feature_tests_mvsr_zwad.tar.xz")) as tar:
+        for member in tar:
+            file = tar.extractfile(member) if member.name.endswith(".csv") else None
+            if file is None or not ("ad_features" in member.name or "from-issues" in member.name):
                 continue
-            tolerance = 3e-6 if name in QUANTILES else 1e-8
-            np.testing.assert_allclose(got[name], expected, rtol=tolerance, atol=scale if name in QUANTILES else 1e-9, err_msg=name)
+            rows = list(csv.DictReader(io.TextIOWrapper(file)))
+            if "mag" not in rows[0]:
+                continue
+            time = np.array([float(row.get("mjd") or row["time"]) for row in rows])
+            value, error = (np.array([float(row[name]) for row in rows]) for name in ("mag", "magerr"))
+            one_each = np.unique(time, return_index=True)[1]
+            good = one_each[error[one_each] > 0.0]
+            assert_agrees_with_light_curve(time[good] - time[good][0], value[good], error[good])
+            compared += 1
+    assert compared >= 8
 
 
 def test_the_comparison_covers_the_26_of_the_search_for_anomalies_and_two_more() -> None:
@@ -289,21 +320,25 @@ def test_any_finite_points_give_numbers_or_null(points: list[tuple[int, float, f
 
 
 def test_agrees_with_todays_fink_on_lsst() -> None:
-    """All 26 features of every band of real alerts, in flux, from their detections."""
+    """All 26 features of every band of real alerts, in flux, from their detections; one band has two detections of one exposure."""
     _, curves, expected = lsst_alerts()
     values = run(curves)
-    compared = 0
+    compared = doubles = 0
     for row, bands in enumerate(expected):
         for band, features in bands.items():
+            mine = curves.take(np.array([row])).select(curves.take(np.array([row])).band == BANDS.index(band))
+            twice = len(np.unique(mine.mjd)) < mine.n_points
+            doubles += twice
             for name, right in features.items():
                 got = values[f"flux_{RENAMED.get(name, name)}_{band}"][row]
                 single = np.isnan(features["standard_deviation"])
                 if np.isnan(right) or (name in TODAYS_SPREADS and single):
                     assert np.isnan(got), (row, band, name)
                     continue
-                assert got == pytest.approx(right, rel=1e-3, abs=1e-4), (row, band, name)
+                assert got == pytest.approx(right, rel=4e-4 if twice else 1e-6, abs=1e-6), (row, band, name)
                 compared += 1
     assert compared > 500
+    assert doubles == 1
 
 
 TODAYS_SPREADS = {next((old for old, new in RENAMED.items() if new == name), name) for name in SPREADS}
@@ -354,3 +389,44 @@ def test_todays_rules_give_todays_values_on_ztf() -> None:
     assert n > 900
     assert wrong < 0.015 * n
     assert wrong_with_either_sign <= wrong
+
+
+def causes(alert: Row, curves: LightCurves, number: int) -> set[str]:
+    """Name the rules by which a band of an alert is measured differently now."""
+    lc = curves
+    points = [p for p in [*(alert["prv_candidates"] or ()), alert["candidate"]] if p.get("magpsf") == p.get("magpsf") is not None]
+    mine = lc.band == number
+    flux, error, total, total_err = (array[mine] for array in (lc.flux, lc.flux_err, lc.total_flux, lc.total_flux_err))
+    behind, known = np.isfinite(lc.total_flux).any(), np.isfinite(total)
+    found = set()
+    if behind and any(p["isdiffpos"] == "1" for p in points if p["fid"] == number + 1):
+        found.add("sign")
+    if behind and not known.all():
+        found.add("template behind some points")
+    if (total[known] < 3.0 * total_err[known]).any():
+        found.add("faint total")
+    if not known.any() and (flux < 3.0 * error).any():
+        found.add("negative" if (flux < 0.0).any() else "faint difference")
+    return found
+
+
+def test_what_differs_from_todays_fink_on_ztf_has_a_known_cause() -> None:
+    """The figures of docs/science/features.md; a band may have two causes."""
+    rows, curves, expected = ztf_alerts()
+    values = run(curves)
+    agree, explained, strange, single = 0, Counter[str](), 0, 0
+    for i, (alert, bands) in enumerate(zip(rows, expected, strict=True)):
+        for band, right in bands.items():
+            if not right or right["mean"] is None or np.isnan(right["mean"]):
+                continue
+            got = {name: float(values[f"mag_{name}_{band}"][i]) for name in FEATURES[:27]}
+            single += got["n_points"] == 1
+            if not deviates(got, right):
+                agree += 1
+                continue
+            why = causes(alert, curves.take(np.array([i])), "gr".index(band))
+            explained.update(why or {"other"})
+            strange += not why
+    assert (agree, single) == (838, 320)
+    assert explained == {"sign": 73, "template behind some points": 30, "faint total": 13, "negative": 3, "faint difference": 1}
+    assert strange == 0

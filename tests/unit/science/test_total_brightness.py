@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fink.science.total_brightness import total_brightness
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alert_batches import BANDS, NOW, light_curves
 from fink.lightcurves import DETECTION, FORCED, LIMIT, Band, LightCurves
+from fink.science.total_brightness import total_brightness
 from fink.surveys import registry
 from shared_data import shared_data
 from unit.surveys.real_packets import containers_in, read_twice
