@@ -7,7 +7,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from rich.console import CONSOLE_SVG_FORMAT
+from rich._export_format import CONSOLE_SVG_FORMAT
 
 from fink.cli import output
 from fink.cli.application import run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,7 +41,7 @@ def compact(archive: ArchiveOption = None, config: ConfigOption = None, format: 
 
     Example: `fink archive compact`
     """
-    show_record(factory.ask(settings_from(archive, config), "compact", {}), format)
+    _show_stats(factory.ask(settings_from(archive, config), "compact", {}), format)
 
 
 @archive_app.command()
@@ -53,7 +54,7 @@ def stats(archive: ArchiveOption = None, config: ConfigOption = None, format: Fo
         _show_stats(reader.stats(), format)
 
 
-def _show_stats(stats: dict[str, Any], format: Format) -> None:
+def _show_stats(stats: Mapping[str, Any], format: Format) -> None:
     """Print what an archive holds: totals, then the files of the lake and the families of the index."""
     if format is not Format.table:
         print_json(stats)

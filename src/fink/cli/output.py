@@ -40,7 +40,8 @@ def show_record(record: Mapping[str, Any], format: Format, title: str = "") -> N
     if format is not Format.table:
         print_json(record)
         return
-    table = Table(title=title or None, title_justify="left", show_header=False, box=None, pad_edge=False)
+    _head(title)
+    table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in record.items():
@@ -57,13 +58,20 @@ def show_rows(rows: Sequence[Mapping[str, Any]], format: Format, title: str = ""
     if not rows:
         stdout.print(f"{title}: none" if title else "none")
         return
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    _head(title)
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
         numeric = all(isinstance(row.get(name), int | float | None) and not isinstance(row.get(name), bool) for row in rows)
         table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold", no_wrap=name.endswith("_id"))
     for row in rows:
         table.add_row(*(text_of(row.get(name)) for name in names))
     stdout.print(table)
+
+
+def _head(title: str) -> None:
+    """Print a title on a line of its own, however narrow what follows is."""
+    if title:
+        stdout.print(f"[italic]{title}[/]")
 
 
 def show_table(table: pa.Table, format: Format, output: Path | None, vocabulary: Mapping[str, Column]) -> None:
