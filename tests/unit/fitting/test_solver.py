@@ -88,7 +88,7 @@ def test_bounds_hold_and_are_said() -> None:
     pinned = fits.status == AT_BOUND
     assert pinned.any()
     assert np.isnan(fits.error("time")[pinned]).all()
-    for i in np.flatnonzero(pinned):
+    for i in np.flatnonzero(pinned).tolist():
         row = one_row(points, i)
         bounds = ([-99, 6, -99], [99, 99, 99])
         best = optimize.least_squares(
