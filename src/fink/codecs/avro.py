@@ -109,6 +109,13 @@ class Decoded:
             raise SchemaError(f"{path} is a {self.columns[place].kind}: ask for its values")
         return self._values[place], lengths, self._valid[place].view(np.bool_)
 
+    def first_bytes(self, path: str, longest: int) -> Bytes:
+        """Give the first byte of a column's texts or bytes of 1 to ``longest`` bytes; 0 for others."""
+        starts, lengths, valid = self.ranges(path)
+        out = np.empty(len(starts), np.uint8)
+        kernel.first_bytes(self.buffer.ctypes.data, starts, lengths, valid, longest, out)
+        return out
+
     def offsets(self, group: str) -> Ints:
         """Give ``(n_parent + 1,)``: items ``offsets[i]`` to ``offsets[i + 1]`` of the array are those of row ``i``."""
         if group not in self._offsets:

@@ -49,7 +49,7 @@ GROUP_BYTES = 32
 # Table entry of a value in a run that is skipped; see _skip_run.
 RUN_WORDS = 4
 RUN_BYTES = 32
-RUN_WINDOW = 64
+WINDOW = 64  # bytes that are compared at once
 # Stack frame of an open array: row to return to, items left, first operation of an item, group.
 FRAME_BYTES = 32
 DEEPEST = 16
@@ -181,13 +181,25 @@ def count_ones(typing: Any, value: Any) -> Any:
 @_intrinsic
 def bytes_unlike(typing: Any, address: Any, byte: Any) -> Any:
     """Compare 64 bytes with one value; give a bit for each that differs."""
-    lanes = ir.VectorType(_BYTE, RUN_WINDOW)
+    lanes = ir.VectorType(_BYTE, WINDOW)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         window = builder.load(builder.inttoptr(arguments[0], lanes.as_pointer()), align=1)
         one = builder.insert_element(ir.Constant(lanes, ir.Undefined), builder.trunc(arguments[1], _BYTE), ir.Constant(ir.IntType(32), 0))
-        wanted = builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), RUN_WINDOW), [0] * RUN_WINDOW))
+        wanted = builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), WINDOW), [0] * WINDOW))
         return builder.bitcast(builder.icmp_unsigned("!=", window, wanted), _WORD)
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@_intrinsic
+def windows_unlike(typing: Any, a: Any, b: Any) -> Any:
+    """Compare 64 bytes with 64 others; give a bit for each that differs."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = ir.VectorType(_BYTE, WINDOW).as_pointer()
+        one, other = (builder.load(builder.inttoptr(address, pointer), align=1) for address in arguments)
+        return builder.bitcast(builder.icmp_unsigned("!=", one, other), _WORD)
 
     return types.int64(types.int64, types.int64), generate
 
@@ -790,6 +802,13 @@ def gather_bytes(base: Word, starts: Any, offsets: Any, out: Any) -> None:
             out[j] = load_byte(source + j)
 
 
+@_entry
+def first_bytes(base: Word, starts: Any, lengths: Any, valid: Any, longest: Word, out: Any) -> None:
+    """Read the first byte of each text of 1 to ``longest`` bytes; others give 0."""
+    for i in range(len(starts)):
+        out[i] = load_byte(base + starts[i]) if valid[i] and 0 < lengths[i] <= longest else 0
+
+
 # --- object container files ---------------------------------------------------------------------------------------------------------
 
 (
@@ -807,6 +826,10 @@ def gather_bytes(base: Word, starts: Any, offsets: Any, out: Any) -> None:
 def _same_bytes(a: Word, b: Word, length: Word) -> bool:
     """Compare two ranges of bytes."""
     j = np.int64(0)
+    while j + WINDOW <= length:
+        if windows_unlike(a + j, b + j) != 0:
+            return False
+        j += WINDOW
     while j + 8 <= length:
         if load_word(a + j) != load_word(b + j):
             return False

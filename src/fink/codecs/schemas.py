@@ -23,7 +23,7 @@ NAMED = frozenset({"record", "error", "enum", "fixed"})
 # The fewest bytes that a value can take, where it is not one.
 _SMALLEST = {"null": 0, "float": 4, "double": 8}
 # Straight-line reading between two checks of the record's end; what is left of the padding covers wide loads.
-_UNCHECKED = kernel.PADDING - 2 * kernel.RUN_WINDOW
+_UNCHECKED = kernel.PADDING - 2 * kernel.WINDOW
 
 
 @dataclass(frozen=True)
@@ -504,7 +504,7 @@ def _run_table(values: list[tuple[int, int]]) -> list[int]:
     table: list[int] = []
     for first in range(len(values)):
         branches, reach, stop = 0, 0, first
-        while stop < len(values) and reach < kernel.RUN_WINDOW:
+        while stop < len(values) and reach < kernel.WINDOW:
             branches |= 1 << reach
             reach += sum(values[stop])
             stop += 1

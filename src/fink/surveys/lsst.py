@@ -223,10 +223,7 @@ _BAND_OF_BYTE[[ord(band.name) for band in BANDS]] = np.arange(len(BANDS))
 
 def _bands(fields: Fields, path: str) -> NDArray[np.int8]:
     """Give the number of a filter; -1 where it is missing or unknown."""
-    if path not in fields.decoded:
-        return np.full(fields.rows(path), -1, np.int8)
-    starts, lengths, _ = fields.decoded.ranges(path)
-    return np.where(lengths == 1, _BAND_OF_BYTE[fields.decoded.buffer[starts]], np.int8(-1))
+    return np.asarray(_BAND_OF_BYTE[fields.initial(path, longest=1)])
 
 
 def _known_bands(fields: Fields) -> pa.Array:

@@ -127,13 +127,11 @@ class Fields:
             values = pc.if_else(pc.is_in(values, value_set=pa.array(missing)), pa.scalar(None, pa.string()), values)
         return values
 
-    def initial(self, path: str) -> NDArray[np.uint8]:
-        """Give the first byte of a text, 0 where it is null or empty: cheap where texts are of one letter."""
+    def initial(self, path: str, longest: int = 1 << 30) -> NDArray[np.uint8]:
+        """Give the first byte of a text, 0 where it is null, empty or longer than ``longest`` bytes: cheap for letters."""
         if path not in self.decoded:
             return np.zeros(self.rows(path), np.uint8)
-        starts, lengths, valid = self.decoded.ranges(path)
-        filled = valid & (lengths > 0)
-        return np.where(filled, self.decoded.buffer[np.where(filled, starts, 0)], 0).astype(np.uint8)
+        return self.decoded.first_bytes(path, longest)
 
     def plain(self, source: Plain, column: Column) -> pa.Array:
         """Give a column that is a field as it stands."""

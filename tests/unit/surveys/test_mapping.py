@@ -58,6 +58,7 @@ def test_whole_numbers_and_texts_are_missing_alike() -> None:
     assert fields.text("name", "null", "").to_pylist() == ["Ceres", None, None]
     assert fields.text("unheard_of").to_pylist() == [None] * 3
     assert fields.initial("name").tolist() == [ord("C"), ord("n"), 0]
+    assert fields.initial("name", longest=4).tolist() == [0, ord("n"), 0]
     assert (fields.kind("name"), fields.kind("unheard_of")) == ("string", "")
 
 
