@@ -45,7 +45,9 @@ class Recorded:
         self._plans[plan.identity] = plan
         selected = {name: len(taken) for name, taken in rows.items()}
         commit = Commit(number, "ztf", 20251120, "test", plan.identity, Counts(), {}, selected, {}, f"sum {number}")
-        self._parts.append((commit, {name: (self._rows(taken, plan), PACKETS.take(np.array(taken, np.int64))) for name, taken in rows.items()}))
+        self._parts.append(
+            (commit, {name: (self._rows(taken, plan), PACKETS.take(np.array(taken, np.int64))) for name, taken in rows.items()})
+        )
 
     @staticmethod
     def _rows(taken: list[int], plan: PlanRecord) -> pa.Table:
