@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def _cell(value: object) -> str:
@@ -118,6 +123,33 @@ PAGES: dict[str, Callable[[], str]] = {
     "science/modules.md": modules_page,
     "operate/settings.md": settings_page,
 }
+
+
+def benchmarks_table() -> str:
+    """Write the table of benchmarks: the name of each, and the first sentence of its file."""
+    rows = []
+    for path in sorted((ROOT / "benchmarks").glob("*.py")):
+        tree = ast.parse(path.read_text())
+        if any(isinstance(node, ast.FunctionDef) and node.name == "measure" for node in tree.body):
+            rows.append((f"`{path.stem}`", (ast.get_docstring(tree) or "").split("\n\n")[0]))
+    return _table(("Name", "What is measured"), rows)
+
+
+def decisions_list() -> str:
+    """Write the list of decisions: the question that each page has for its title."""
+    pages = [path for path in (ROOT / "docs" / "decisions").glob("*.md") if path.name != "index.md"]
+    titles = {path.read_text().split("\n", 1)[0].removeprefix("# "): path.name for path in pages}
+    return "\n".join(f"- [{title}]({titles[title]})" for title in sorted(titles))
+
+
+PARTS: dict[str, Callable[[], str]] = {"<!-- benchmarks -->": benchmarks_table, "<!-- decisions -->": decisions_list}
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Fill in the parts of pages by hand that are written from the code; MkDocs calls it."""
+    for mark, write in PARTS.items():
+        markdown = markdown.replace(mark, write())
+    return markdown
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -47,3 +47,23 @@ def test_every_command_is_on_the_page(generate: ModuleType) -> None:
     names = [command.name or command.callback.__name__ for command in cli.app.registered_commands if command.callback]
     assert names
     assert [one for one in names if f"## fink {one}\n" not in page] == []
+
+
+def test_every_benchmark_is_on_its_page_with_what_it_measures(generate: ModuleType) -> None:
+    from benchmarks.__main__ import names
+
+    rows = {line.split("|")[1].strip().strip("`"): line.split("|")[2].strip() for line in generate.benchmarks_table().splitlines()[2:]}
+    assert set(rows) == set(names())
+    assert all(rows.values())
+
+
+def test_every_decision_is_listed_by_its_question(generate: ModuleType) -> None:
+    folder = Path(str(generate.__file__)).parent / "decisions"
+    listed = generate.decisions_list()
+    assert [path.name for path in folder.glob("*.md") if f"({path.name})" not in listed] == ["index.md"]
+    assert [line for line in listed.splitlines() if "?" not in line] == []
+
+
+def test_marks_are_replaced_on_the_pages_that_have_them(generate: ModuleType) -> None:
+    pages = list(Path(str(generate.__file__)).parent.rglob("*.md"))
+    assert {mark for mark in generate.PARTS for page in pages if mark in page.read_text()} == set(generate.PARTS)
