@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from fink import surveys
+from fink.codecs.cutouts import write_fits
 from fink.columns import CORE, merge_columns
 from fink.lightcurves import DETECTION, FORCED, LIMIT, Band, LightCurves
-from fink.tables import AlertBatch, Cutouts, Packets
+from fink.tables import PADDING, AlertBatch, Cutouts, Packets
 
 BANDS = tuple(
     Band(name, "lsst", wavelength) for name, wavelength in zip("ugrizy", (3671.0, 4827.0, 6223.0, 7546.0, 8691.0, 9712.0), strict=True)
@@ -69,7 +70,27 @@ def random_batch(seed: int, n: int, odd: Sequence[float] = (), odd_share: float 
     has_points = np.diff(curves.offsets) > 0
     now = np.where(has_points, curves.mjd[np.where(has_points, own, 0)] if curves.n_points else NOW, NOW)
     table["mjd"] = pa.array(now)
-    return AlertBatch("lsst", pa.table(table), curves, Packets.from_bodies([b"\0"] * n, b'"null"'), Cutouts.none(n))
+    return AlertBatch("lsst", pa.table(table), curves, *_random_stamps(rng, n))
+
+
+def _random_stamps(rng: np.random.Generator, n: int) -> tuple[Packets, Cutouts]:
+    """Make empty records with stamps behind them: round sources, trails, dipoles, some pixels without a value, some no FITS."""
+    y, x = np.mgrid[-15:16, -15:16]
+    files = [b"", b"no image"]
+    for size, length, dipole, sky in ((1.0, 0.0, 0.0, 0.0), (1.5, 6.0, 0.0, 900.0), (1.2, 0.0, 0.8, 5.0), (2.0, 3.0, 0.2, -3.0)):
+        source = sum(np.exp(-((x - t - 0.3) ** 2 + y**2) / (2.0 * size**2)) for t in np.linspace(0.0, length, 12))
+        source = source - dipole * np.exp(-((x + 3.0) ** 2 + y**2) / (2.0 * size**2))
+        noise = np.random.default_rng(len(files)).normal(size=x.shape)
+        for height in (0.0, 0.5, 4.0, -4.0):
+            image = sky + height * source + noise
+            image[0, : len(files) % 5] = np.nan
+            files.append(write_fits(image, gzipped=height > 0.0))
+    starts = np.cumsum([n, *(len(file) for file in files)], dtype=np.int64)
+    buffer = np.frombuffer(bytes(n) + b"".join(files) + bytes(PADDING), np.uint8)
+    chosen = rng.integers(0, len(files), (n, 3))
+    length_of = np.array([len(file) for file in files], np.int64)
+    rows = np.arange(n, dtype=np.int64)
+    return Packets(buffer, rows, rows + 1, np.zeros(n, np.int32), (b'"null"',)), Cutouts(starts[chosen], length_of[chosen])
 
 
 def _with_odd(rng: np.random.Generator, values: Any, odd: Sequence[float], share: float) -> Any:
