@@ -60,7 +60,10 @@ def list_filters(format: FormatOption = Format.table) -> None:
     Example: `fink filter list`
     """
     show_rows(
-        [{"name": s.name, "holds": s.about, "where": s.where, "surveys": list(s.surveys) or None} for s in filters.registry().values()],
+        [
+            {"name": s.name, "holds": s.about, "where": s.where, "surveys": list(s.surveys) or None, "on_demand": s.on_demand}
+            for s in filters.registry().values()
+        ],
         format,
     )
 

@@ -122,7 +122,9 @@ def build_plan(
     types = {name: column.type for name, column in vocabulary.items()}
     cuts = {name: cut.where for name, cut in filters.named_cuts().items()}
     steps = tuple(_step(module, types, cuts) for module in _in_order(chosen, given, types, cuts))
-    selected = _usable(_named(substreams, known_filters, "substream"), types, cuts, strict=bool(substreams) or not modules)
+    standing = substreams or [name for name, declared in sorted(known_filters.items()) if not declared.on_demand]
+    named = _named(standing, known_filters, "substream") if standing else {}
+    selected = _usable(named, types, cuts, strict=bool(substreams) or not modules)
     record = PlanRecord(
         columns={column.name: str(column.type) for step in steps for column in step.outputs},
         modules={step.module.name: step.module.version for step in steps},

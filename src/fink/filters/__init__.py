@@ -26,6 +26,9 @@ class Substream:
         Smallest and largest number of alerts a night that are expected; outside of it operators are told.
     surveys
         The surveys it applies to; none means all.
+    on_demand
+        Whether it is selected only by runs that name it: for cuts that nearly every alert passes, which would write the stream
+        a second time. Past alerts can always be asked for with it.
     name
         Filled in from the variable it is bound to.
     """
@@ -34,13 +37,16 @@ class Substream:
     where: str
     per_night: tuple[int, int] | None = None
     surveys: tuple[str, ...] = ()
+    on_demand: bool = False
     name: str = ""
     description: str = ""
 
 
-def substream(*, about: str, where: str, per_night: tuple[int, int] | None = None, surveys: tuple[str, ...] = ()) -> Substream:
+def substream(
+    *, about: str, where: str, per_night: tuple[int, int] | None = None, surveys: tuple[str, ...] = (), on_demand: bool = False
+) -> Substream:
     """Declare a substream; its name is that of the variable and of the file it stands in."""
-    return Substream(about, " ".join(where.split()), per_night, surveys)
+    return Substream(about, " ".join(where.split()), per_night, surveys, on_demand)
 
 
 @dataclass(frozen=True)

@@ -173,3 +173,12 @@ def test_the_record_of_a_plan_is_its_identity() -> None:
     other = build_plan(module_registry=registry(module("a", brighter, ("mag",), "dimmer")), filter_registry={})
     assert one.record.identity == same.record.identity != other.record.identity
     assert type(one.record).from_bytes(one.record.to_bytes()) == one.record
+
+
+def test_a_substream_on_demand_runs_only_when_named() -> None:
+    declared = {
+        "bright": Substream("bright ones", "mag < 18", name="bright"),
+        "all": Substream("nearly all", "mag < 30", on_demand=True, name="all"),
+    }
+    assert set(build_plan(module_registry={}, filter_registry=declared).substreams) == {"bright"}
+    assert set(build_plan((), ["all"], module_registry={}, filter_registry=declared).substreams) == {"all"}
