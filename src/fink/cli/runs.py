@@ -1,4 +1,4 @@
-"""Commands that work through alerts: run, decode, enrich."""
+"""Commands that work through alerts: run, decode, enrich, reprocess."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn, track
 
 from fink import factory, surveys
 from fink.archive.embedded import EmbeddedArchive
@@ -19,6 +19,7 @@ from fink.commits import Commit
 from fink.config import Settings
 from fink.engines.embedded import RunSummary
 from fink.engines.plan import Plan
+from fink.engines.replay import replay_commit
 from fink.services.enrichment import Unreadable, write_tables
 from fink.streams import Source
 
@@ -181,3 +182,31 @@ def _tables(sources: list[Path], settings: Settings, plan: Plan | None, output: 
         stderr.print(f"unreadable: {item.source}, {item.position}: {item.reason}")
     if len(unreadable) > 20:
         stderr.print(f"… {len(unreadable) - 20} more; --format json lists all")
+
+
+@app.command()
+def reprocess(
+    commit: Annotated[int | None, typer.Option("--commit", metavar="N", min=1, help="Only this commit; all without it")] = None,
+    archive: ArchiveOption = None,
+    config: ConfigOption = None,
+    set: SetOption = None,
+    format: FormatOption = Format.table,
+) -> None:
+    """Compute commits again from their kept packets and the history that they saw, and say whether every column comes out the same.
+
+    Nothing is written; exit status 1 when a column differs. The modules and filters must be those of the run.
+
+    Example: `fink reprocess --commit 12`
+    """
+    settings = settings_from(archive, config, set)
+    surveys.configure(settings.surveys)
+    plan = factory.build_plan(settings)
+    with factory.read_archive(settings) as reader:
+        numbers = [commit] if commit is not None else range(1, reader.last_commit() + 1)
+        shown = track(numbers, "commits", console=stderr, transient=True, disable=not stderr.is_terminal)
+        changed = {str(number): replay_commit(reader, number, plan) for number in shown}
+        alerts = sum(reader.commit(number).counts.archived for number in numbers)
+    differing = {number: names for number, names in changed.items() if names}
+    show_record({"commits": len(changed), "alerts": alerts, "differing": differing, "identical": not differing}, format)
+    if differing:
+        raise typer.Exit(1)
