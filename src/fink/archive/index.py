@@ -225,7 +225,8 @@ class Store:
 
     def wait_until_merged(self) -> None:
         """Wait until the store has merged what was written, as it does beside the writing; readers are fastest then."""
-        self._db.flush(True)
+        for family in self._families.values():
+            family.flush(True)
         while any(self._merging(family) for family in self._families.values()):
             time.sleep(0.1)
 
