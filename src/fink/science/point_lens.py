@@ -6,7 +6,8 @@ zero flux with their error) count. The chi-square is given beside that of consta
 one where constancy has a high one. Finite sources, binary lenses and parallax are not fitted.
 
 Today's Fink calls microlensing by a random forest on statistics of the light curve (Godines et al. 2019); here are
-numbers that a condition can use. It runs on what has been seen 12 to 200 times and is no known asteroid.
+numbers that a condition can use. It runs on what has been seen 12 to 200 times and is no known asteroid; where constant
+fluxes fit (chi-square under 2 a degree of freedom), and with fewer than eight points, all but that chi-square is null.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from fink.fitting.points import Points
 from fink.fitting.solver import STATUS_NAMES, TOO_FEW_POINTS, Fits
 from fink.lightcurves import LIMIT, LightCurves, own_points
 from fink.science import Columns, science_module
+
+MIN_CONSTANT_CHI2 = 2.0
+"""Where constant fluxes fit as well as this, no lens is looked for."""
 
 _F4, _F8 = pa.float32(), pa.float64()
 
@@ -48,7 +52,8 @@ def point_lens(mjd: NDArray[np.float64], lightcurves: LightCurves) -> Columns:
     flux = np.where(lightcurves.kind == LIMIT, 0.0, lightcurves.flux)
     points = Points.of(lightcurves.offsets, lightcurves.mjd, lightcurves.band, flux, lightcurves.flux_err)
     n_bands = len(lightcurves.bands)
-    fits = fit_pspl(points, n_bands)
+    constancy = reduced_chi2_of_constancy(points, n_bands)
+    fits = fit_pspl(points.select((constancy > MIN_CONSTANT_CHI2)[points.owners()]), n_bands)
     own = own_points(lightcurves.offsets, lightcurves.mjd, lightcurves.kind, mjd)
     source, source_err = _own_source(fits, lightcurves, own)
     return {
@@ -61,7 +66,7 @@ def point_lens(mjd: NDArray[np.float64], lightcurves: LightCurves) -> Columns:
         "lens_source_flux": source,
         "lens_source_flux_err": source_err,
         "lens_chi2": fits.reduced_chi2,
-        "lens_constant_chi2": np.where(fits.status == TOO_FEW_POINTS, np.nan, reduced_chi2_of_constancy(points, n_bands)),
+        "lens_constant_chi2": constancy,
         "lens_fit": pa.array(STATUS_NAMES[fits.status], mask=fits.status == TOO_FEW_POINTS),
     }
 
