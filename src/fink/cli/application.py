@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,8 +99,3 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _plain(error: Exception) -> str:
     return str(error).replace("[", r"\[")
-
-
-def rows_of(records: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Give named records as rows with their name."""
-    return [{"name": name, **record} for name, record in records.items()]

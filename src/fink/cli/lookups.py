@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import pyarrow as pa
 import typer
@@ -18,7 +19,7 @@ SurveyOption = Annotated[str | None, typer.Option(help="Only this survey")]
 
 @app.command()
 def ledger(archive: ArchiveOption = None, config: ConfigOption = None, format: FormatOption = Format.table) -> None:
-    """Account for every item received: archived, quarantined or duplicate, per source, module and substream.
+    """Account for every item received: archived, quarantined or duplicate, per source, module and substream; exit status 1 when it does not balance.
 
     Example: `fink ledger --format json`
     """
@@ -26,17 +27,22 @@ def ledger(archive: ArchiveOption = None, config: ConfigOption = None, format: F
         account = reader.ledger()
     if format is not Format.table:
         print_json(account)
-        return
-    totals = {name: account[name] for name in ("received", "archived", "quarantined", "duplicate", "late", "balanced")}
-    show_record(totals, format, "Ledger")
-    stdout.print()
-    show_rows(account["sources"], format, "Sources")
-    stdout.print()
-    show_rows([{"module": name, **counts} for name, counts in account["modules"].items()], format, "Modules")
-    stdout.print()
-    show_rows([{"substream": name, "selected": count} for name, count in account["substreams"].items()], format, "Substreams")
+    else:
+        _show_ledger(account)
     if not account["balanced"]:
         raise typer.Exit(1)
+
+
+def _show_ledger(account: Mapping[str, Any]) -> None:
+    """Print the totals of the ledger, then its sources, modules and substreams."""
+    totals = {name: account[name] for name in ("received", "archived", "quarantined", "duplicate", "late", "balanced")}
+    show_record(totals, Format.table, "Ledger")
+    stdout.print()
+    show_rows(account["sources"], Format.table, "Sources")
+    stdout.print()
+    show_rows([{"module": name, **counts} for name, counts in account["modules"].items()], Format.table, "Modules")
+    stdout.print()
+    show_rows([{"substream": name, "selected": count} for name, count in account["substreams"].items()], Format.table, "Substreams")
 
 
 @app.command()

@@ -92,7 +92,7 @@ def show_table(table: pa.Table, format: Format, output: Path | None, vocabulary:
 
 def text_of(value: Any) -> str:
     """Write a value for a person."""
-    if value is None:
+    if value is None or (isinstance(value, Mapping | list | tuple) and not value):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
