@@ -70,7 +70,7 @@ def with_faults(
     if min(shares) < 0.0 or sum(shares) > 1.0:
         raise ConfigError(f"the parts of faulty items are {shares}; they must not be negative, nor exceed 1 together")
     rng = np.random.default_rng([seed, 7])
-    limits = np.cumsum(shares) * len(items)
+    limits = np.round(np.cumsum(shares) * len(items))
     rank = rng.permutation(len(items))
     fault = np.array(["flipped", "cut", "repeated", ""])[np.searchsorted(limits, rank, side="right")]
     out: list[tuple[bytes, int, str]] = []
