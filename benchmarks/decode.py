@@ -1,8 +1,8 @@
 """Packets to alert batches: ZTF container files and LSST records, beside fastavro reading the same bytes with its schema cached.
 
-What is timed is everything from bytes in memory to columns and light curves: the scan of the containers, the decoding, the conversion
-of every field, the light curves in time order. fastavro stops at Python objects. The copy of the files into one buffer, which a source
-makes as it reads, is measured by itself.
+What is timed is everything from bytes in memory to the core vocabulary and the light curves: the copy of container files into the
+batch's buffer and the scan of their headers, the decoding, the conversion of every field, the points in time order. With the survey's
+own columns, a hundred for ZTF and two hundred for LSST, is a second figure. fastavro stops at Python objects, and is spared the container.
 """
 
 from __future__ import annotations
@@ -40,22 +40,27 @@ from unit.surveys.real_packets import containers_in, schema_of  # noqa: E402
 HISTORIES = (0, 30, 350)
 GOAL = {
     "ztf_alerts_per_cpu_second": 80_000.0,
+    "ztf_ratio": 40.0,
     "lsst_0_alerts_per_cpu_second": 500_000.0,
     "lsst_30_alerts_per_cpu_second": 80_000.0,
     "lsst_350_alerts_per_cpu_second": 8_000.0,
+    **{f"lsst_{points}_ratio": 80.0 for points in HISTORIES},
     "fuzz_mistakes_at_most": 0.0,
-    "warm_start_seconds_at_most": 5.0,
+    "kernels_cold_seconds_at_most": 10.0,
+    "kernels_from_disk_seconds_at_most": 1.0,
 }
-_COLD = """
-import time, sys
-start = time.perf_counter()
-import numpy as np
+_START = """
+import sys, time
+begin = time.process_time()
+import numba, numpy, pyarrow, scipy.linalg  # the last is loaded by numba with the first kernel
 from fink.surveys.ztf import survey
 from fink.tables import Packets
 schema = survey.writer_schemas()[0]
 body = open(sys.argv[1], "rb").read()
+pyarrow.array([1.0])  # brings in pandas, where that is installed
+imported = time.process_time()
 assert len(survey.decode(Packets.from_bodies([body], schema))[0]) == 1
-print(time.perf_counter() - start)
+print(imported - begin, time.process_time() - imported)
 """
 
 
@@ -66,22 +71,24 @@ def measure(short: bool) -> Result:
     rows += [_lsst(figures, points, 400 if points > 100 else 4000) for points in HISTORIES]
     _starts(figures)
     _fuzz(figures, 5_000 if short else 200_000)
-    header = ("packets", "points", "Fink [1/CPU s]", "fastavro [1/CPU s]", "ratio", "us an alert")
-    table = table_text("Bytes to columns and light curves", header, rows)
+    header = ("packets", "points", "Fink [1/CPU s]", "with own columns", "fastavro [1/CPU s]", "ratio", "us an alert")
+    table = table_text("Bytes to the core vocabulary and light curves", header, rows)
     return Result.of("decode", figures, GOAL, "\n".join([table, _remarks(figures)]))
 
 
 def _remarks(figures: dict[str, Figure]) -> str:
     return (
-        f"ZTF from {figures['ztf_packets']}; copying a file into the batch's buffer takes another {figures['ztf_copy_us']:.3g} us.\n"
-        f"First alert of a new process: {figures['cold_start_seconds']:.3g} s where the kernels are compiled, "
-        f"{figures['warm_start_seconds']:.3g} s where they come from the disk.\n"
+        f"ZTF from {figures['ztf_packets']} in containers; of its time {figures['ztf_copy_us']:.3g} us are the copy of a file into the "
+        f"batch's buffer and {figures['ztf_scan_us']:.3g} us the scan of its header, each by itself.\n"
+        f"First alert of a new process, processor time: {figures['imports_seconds']:.3g} s of imports, then "
+        f"{figures['kernels_cold_seconds']:.3g} s where the kernels are compiled, {figures['kernels_from_disk_seconds']:.3g} s where they "
+        f"come from the disk.\n"
         f"{figures['fuzz_records']:,} damaged packets: {figures['fuzz_mistakes']} read otherwise than by fastavro."
     )
 
 
 def ztf_files(figures: dict[str, Figure]) -> list[bytes]:
-    """Give ZTF container files of schema 4: real ones where they are, simulated ones elsewhere."""
+    """Give ZTF container files of schema 4.02: real ones where they are, simulated ones elsewhere."""
     folder = shared_data_folder() / "ztf_alerts"
     found = [data for data in containers_in(folder) if (schema := schema_of(data)) and _is_new(schema)] if folder.exists() else []
     figures["ztf_packets"] = "real packets" if found else "the simulator"
@@ -89,17 +96,18 @@ def ztf_files(figures: dict[str, Figure]) -> list[bytes]:
 
 
 def _is_new(schema: WriterSchema) -> bool:
-    """Say whether a schema is that of ZTF 4.01 or 4.02, as the survey writes it."""
+    """Say whether a schema is that of ZTF 4.02, as the survey writes it."""
     built_in = parse_schema(registry()["ztf"].writer_schemas()[0])
-    return [f["name"] for f in schema.fields()] == [f["name"] for f in built_in.fields()] and schema.document.get("version", "")[:1] == "4"
+    return [f["name"] for f in schema.fields()] == [f["name"] for f in built_in.fields()] and schema.document.get("version") == "4.02"
 
 
-def _row(figures: dict[str, Figure], name: str, n: int, points: int, ours: float, theirs: float) -> tuple[object, ...]:
-    """Enter the rates and give the line of the table."""
-    rate, reference = n / ours, theirs
-    figures[f"{name}_alerts_per_cpu_second"], figures[f"{name}_fastavro_per_cpu_second"] = rate, reference
-    figures[f"{name}_ratio"] = rate / reference
-    return name, round(points / n, 1), rate, reference, rate / reference, 1e6 * ours / n
+def _row(figures: dict[str, Figure], name: str, n: int, points: int, rates: tuple[float, float, float]) -> tuple[object, ...]:
+    """Enter the rates of Fink, of Fink with the survey's own columns and of fastavro; give the line of the table."""
+    ours, with_own, theirs = rates
+    figures[f"{name}_alerts_per_cpu_second"], figures[f"{name}_fastavro_per_cpu_second"] = ours, theirs
+    figures[f"{name}_with_own_columns_per_cpu_second"] = with_own
+    figures[f"{name}_ratio"] = ours / theirs
+    return name, round(points / n, 1), ours, with_own, theirs, ours / theirs, 1e6 / ours
 
 
 def _ztf(figures: dict[str, Figure], n: int) -> tuple[object, ...]:
@@ -116,19 +124,24 @@ def _ztf(figures: dict[str, Figure], n: int) -> tuple[object, ...]:
         for data, start, end in zip(files, starts.tolist(), ends.tolist(), strict=True):
             view[start:end] = data
 
-    def read() -> int:
+    def scan() -> Packets:
         records, _ = read_containers(buffer, starts, ends, known)
         numbers = np.repeat(np.arange(len(records)), [len(part.starts) for part in records]).astype(np.int32)
         texts = tuple(part.schema.text for part in records)
         same = {text: texts.index(text) for text in texts}
         schema = np.array([same[text] for text in texts], np.int32)[numbers]
         joined = [np.concatenate([getattr(part, name) for part in records]) for name in ("starts", "ends")]
-        batch, _, refusals = survey.decode(Packets(buffer, joined[0], joined[1], schema, texts))
+        return Packets(buffer, joined[0], joined[1], schema, texts)
+
+    def read(own: bool = False) -> int:
+        copy()
+        batch, _, refusals = survey.decode(scan(), own=own)
         assert (len(batch), refusals) == (n, ())
         return batch.lightcurves.n_points
 
-    figures["ztf_copy_us"] = 1e6 * cpu_seconds(copy) / n
-    return _row(figures, "ztf", n, read(), cpu_seconds(read), _fastavro_containers(distinct))
+    figures["ztf_copy_us"], figures["ztf_scan_us"] = 1e6 * cpu_seconds(copy) / n, 1e6 * cpu_seconds(scan) / n
+    rates = (n / cpu_seconds(read), n / cpu_seconds(lambda: read(own=True)), _fastavro_containers(distinct))
+    return _row(figures, "ztf", n, read(), rates)
 
 
 def _reads(data: bytes) -> bool:
@@ -160,12 +173,12 @@ def _lsst(figures: dict[str, Figure], points: int, n: int) -> tuple[object, ...]
     reference = Reference(parse_schema(packets.schemas[0]))
     bodies = [packets.body(i) for i in range(20)]
     theirs = len(bodies) / cpu_seconds(lambda: [reference.read(body) for body in bodies], 3)
-    figures[f"lsst_{points}_with_own_columns_per_cpu_second"] = n / cpu_seconds(lambda: survey.decode(packets))
-    return _row(figures, f"lsst_{points}", n, batch.lightcurves.n_points, cpu_seconds(lambda: survey.decode(packets, own=False)), theirs)
+    rates = (n / cpu_seconds(lambda: survey.decode(packets, own=False)), n / cpu_seconds(lambda: survey.decode(packets)), theirs)
+    return _row(figures, f"lsst_{points}", n, batch.lightcurves.n_points, rates)
 
 
 def _starts(figures: dict[str, Figure]) -> None:
-    """Time the first alert of a new process, with an empty cache of kernels and then with a filled one."""
+    """Time imports and first alert of a new process, with an empty cache of kernels and then with a filled one."""
     survey = registry()["ztf"]
     schema = parse_schema(survey.writer_schemas()[0])
     night = simulate_night("ztf", 20)
@@ -175,9 +188,10 @@ def _starts(figures: dict[str, Figure]) -> None:
         assert [f["name"] for f in part.schema.fields()] == [f["name"] for f in schema.fields()]
         body.write_bytes(part.buffer[part.starts[0] : part.ends[0]].tobytes())
         environment = {**os.environ, "NUMBA_CACHE_DIR": str(Path(folder, "kernels"))}
-        for name in ("cold_start_seconds", "warm_start_seconds"):
-            command = [sys.executable, "-c", _COLD, str(body)]
-            figures[name] = float(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+        for name in ("kernels_cold_seconds", "kernels_from_disk_seconds"):
+            command = [sys.executable, "-c", _START, str(body)]
+            told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.split()
+            figures["imports_seconds"], figures[name] = float(told[0]), float(told[1])
 
 
 def _fuzz(figures: dict[str, Figure], n: int) -> None:

@@ -72,8 +72,9 @@ def merge_points(parts: Sequence[LightCurves]) -> LightCurves:
 @njit(cache=True, nogil=True)
 def first_detections(offsets: Array, mjd: Array, kind: Array) -> Array:
     """Give the time of the first detection in each light curve [d], (n,); NaN where there is none. Points are in time order."""
-    first = np.full(len(offsets) - 1, np.nan)
+    first = np.empty(len(offsets) - 1, np.float64)
     for i in range(len(first)):
+        first[i] = np.nan
         for j in range(offsets[i], offsets[i + 1]):
             if kind[j] == DETECTION:
                 first[i] = mjd[j]
@@ -99,11 +100,15 @@ def join_points(starts: Array, points: Array, joined: Array) -> Array:
     n_parts, n = starts.shape[0], starts.shape[1] - 1
     most = np.int64(0)
     for i in range(n):
-        most = max(most, (starts[:, i + 1] - starts[:, i]).sum())
+        together = np.int64(0)
+        for part in range(n_parts):
+            together += starts[part, i + 1] - starts[part, i]
+        most = max(most, together)
     room = np.empty((3, most + 2), np.int64)
     order, spare, runs = room[0], room[1], room[2]
     mjd, kind, band, point_id = points[_MJD], points[_KIND], points[_BAND], points[_POINT_ID]
-    offsets = np.zeros(n + 1, np.int64)
+    offsets = np.empty(n + 1, np.int64)
+    offsets[0] = 0
     at = np.int64(0)
     for i in range(n):
         count = np.int64(0)
