@@ -28,7 +28,7 @@ from shared_data import shared_data_folder
 from unit.surveys.real_packets import containers_in, packets_of
 
 BATCH = 4000
-MOST = 60.0
+MOST = 250.0
 """What the modules and filters together may cost [us an alert]."""
 
 

@@ -61,9 +61,12 @@ def simulate(
 def _write(night: SimulatedNight, folder: Path, form: Form) -> dict[str, Any]:
     import pyarrow.parquet as pq
 
-    folder.mkdir(parents=True, exist_ok=True)
+    truth = folder.with_name(folder.name + "-truth")
+    for place in (folder, truth):
+        place.mkdir(parents=True, exist_ok=True)
     path = write_night(night, folder / f"{night.survey}_{night.night}", form)
-    pq.write_table(night.truth, folder / f"{night.survey}_{night.night}_truth.parquet")
+    # beside the packets and not among them, so that a run on the folder meets packets only
+    pq.write_table(night.truth, truth / f"{night.survey}_{night.night}.parquet")
     return {"survey": night.survey, "night": night.night, "alerts": len(night.packets), "written to": str(path)}
 
 
