@@ -169,7 +169,8 @@ def brought_points(
         (m,) `NOTHING`, `NEW`, or the index of the stored copy to replace.
     """
     m = offsets[-1]
-    brought, action, owner = np.zeros(m, np.bool_), np.full(m, NOTHING, np.int64), np.full(m, -1, np.int64)
+    # said: the last alert whose packet says the point at an index
+    brought, action, said = np.zeros(m, np.bool_), np.full(m, NOTHING, np.int64), np.full(len(a), -1, np.int64)
     for g in range(len(alert_groups) - 1):
         first, last = alert_groups[g], alert_groups[g + 1]
         room = offsets[last] - offsets[first] + stored_groups[g + 1] - stored_groups[g]
@@ -177,15 +178,17 @@ def brought_points(
         for i in range(first, last):
             for j in range(offsets[i], offsets[i + 1]):
                 slot = _slot(table, a, b, j)
-                found, owner[j] = table[slot], i
+                found = table[slot]
                 if found < 0:
-                    table[slot], brought[j], action[j] = j, True, NEW
-                elif found < m:
+                    table[slot], said[j], brought[j], action[j] = j, i, True, NEW
+                    continue
+                repeated, said[found] = said[found] == i, i
+                if found < m:
                     # another alert of this night has just brought it, or this packet says it twice
-                    brought[j] = owner[found] != i
+                    brought[j] = not repeated
                 else:
                     s = found - m
-                    brought[j] = stored_night[s] >= night
+                    brought[j] = stored_night[s] >= night and not repeated
                     own = stored_night[s] == night and not late[g]
                     if own and _earlier(mjd[i], alert_id[i], stored_mjd[s], stored_alert[s]):
                         action[j], stored_mjd[s], stored_alert[s] = s, mjd[i], alert_id[i]
