@@ -19,7 +19,9 @@ SurveyOption = Annotated[str | None, typer.Option(help="Only this survey")]
 
 @app.command()
 def ledger(archive: ArchiveOption = None, config: ConfigOption = None, format: FormatOption = Format.table) -> None:
-    """Account for every item received: archived, quarantined or duplicate, per source, module and substream; exit status 1 when it does not balance.
+    """Account for every item received: archived, quarantined or duplicate, per source, module and substream.
+
+    The exit status is 1 when it does not balance.
 
     Example: `fink ledger --format json`
     """
