@@ -29,7 +29,9 @@ def find_rows(
     Raises
     ------
     ArchiveError
-        If a listed file is damaged or not there.
+        If a listed file is damaged, or a Parquet file is not there.
+    NotFoundError
+        If a listed segment is not there.
     """
     wanted = pa.array(alert_ids, pa.int64())
     parts = [empty_table(ROW_COLUMNS)]
@@ -48,7 +50,9 @@ def commit_part(lake: Lake, records: Mapping[str, FileRecord], kind: Kind, surve
     Raises
     ------
     ArchiveError
-        If a listed file is damaged or not there.
+        If a listed file is damaged, or a Parquet file is not there.
+    NotFoundError
+        If a listed segment is not there.
     """
     wanted = pa.array([commit], pa.int64())
     parts = [empty_table(ROW_COLUMNS if kind == "rows" else POINT_COLUMNS)]
