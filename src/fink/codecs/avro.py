@@ -6,6 +6,8 @@ status and leaves no rows; the others stand.
 
 from __future__ import annotations
 
+import sys
+import threading
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -192,6 +194,26 @@ def _layout(program: Program) -> _Layout:
     return _Layout(program)
 
 
+_SPARE: list[Bytes] = []
+_SPARE_LOCK = threading.Lock()
+_SPARE_BLOCKS, _SPARE_BYTES = 8, 1 << 26
+
+
+def _block(size: int) -> Bytes:
+    """Give memory: that of an earlier batch where nothing refers to it any more, as fresh pages cost more than what is written to them."""
+    if size > _SPARE_BYTES:
+        return np.empty(size, np.uint8)
+    with _SPARE_LOCK:
+        for block in _SPARE:
+            # the list, this loop and the call refer to it; every array of a batch that still lives would be one more
+            if size <= len(block) <= 4 * size + 4096 and sys.getrefcount(block) == 3:
+                return block[:size]
+        block = np.empty(size, np.uint8)
+        _SPARE.append(block)
+        del _SPARE[:-_SPARE_BLOCKS]
+        return block[:size]
+
+
 class _Tables:
     """The arrays that one call fills; they grow while it runs and become the result."""
 
@@ -199,7 +221,7 @@ class _Tables:
         self.program = program
         self.layout = _layout(program)
         self.capacity = [n] + [max(64, 32 * n)] * (len(program.groups) - 1)
-        self.blocks = [np.empty(self.layout.size(group, room), np.uint8) for group, room in enumerate(self.capacity)]
+        self.blocks = [_block(self.layout.size(group, room)) for group, room in enumerate(self.capacity)]
         for group, block in enumerate(self.blocks):
             for offsets in self.layout.arrays(group, block, self.capacity[group])[1]:
                 offsets[0] = 0
@@ -232,7 +254,7 @@ class _Tables:
         rows, room = self.rows(group), self.capacity[group]
         to_come = need * self.capacity[0] // (done + 1)
         more = max(need, 2 * room, min(to_come + to_come // 4, 16 * room))
-        block = np.empty(self.layout.size(group, more), np.uint8)
+        block = _block(self.layout.size(group, more))
         old = self.layout.arrays(group, self.blocks[group], room)
         new = self.layout.arrays(group, block, more)
         words, offsets, valid = new

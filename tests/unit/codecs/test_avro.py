@@ -315,3 +315,15 @@ def test_symbols_are_given_as_numbers_and_as_text() -> None:
 
 def test_padded_copies() -> None:
     assert padded(io.BytesIO(b"ab").getvalue())[:3].tolist() == [97, 98, 0]
+
+
+def test_memory_is_used_again_only_when_nothing_refers_to_it() -> None:
+    program = compile_program(parse_schema({"type": "record", "name": "r", "fields": [{"name": "x", "type": "long"}]}), ("x",))
+    batches = [padded(bytes([2 * value])) for value in range(30)]
+    start, end = np.zeros(1, np.int64), np.ones(1, np.int64)
+    held = [decode(program, buffer, start, end).values("x") for buffer in batches]
+    assert [int(values[0]) for values in held] == list(range(30))
+    addresses = set()
+    for buffer in batches:
+        addresses.add(decode(program, buffer, start, end).values("x").ctypes.data)
+    assert len(addresses) < len(batches)
