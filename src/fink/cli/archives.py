@@ -30,7 +30,7 @@ def verify(archive: ArchiveOption = None, config: ConfigOption = None, format: F
     else:
         show_record({"commits": commits, "sound": not problems}, format)
         for problem in problems:
-            stderr.print(f"[red]{problem}[/]")
+            stderr.print(problem, style="red", markup=False)
     if problems:
         raise typer.Exit(1)
 
@@ -77,7 +77,7 @@ def copy(
     """
     with factory.read_archive(settings_from(archive, config)) as reader:
         reader.copy(target)
-        stderr.print(f"copied {reader.last_commit()} commits to {target}")
+        stderr.print(f"copied {reader.last_commit()} commits to {target}", markup=False)
 
 
 @quarantine_app.command("list")
@@ -124,7 +124,7 @@ def export(
         chosen = [_one(items, identity)] if identity else items
         for item in chosen:
             (folder / item["id"]).write_bytes(reader.quarantine_body(item["id"]))
-    stderr.print(f"{len(chosen)} items written to {folder}")
+    stderr.print(f"{len(chosen)} items written to {folder}", markup=False)
 
 
 @quarantine_app.command()

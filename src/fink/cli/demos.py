@@ -61,7 +61,8 @@ def simulate(
 def _write(night: SimulatedNight, folder: Path, form: Form) -> dict[str, Any]:
     import pyarrow.parquet as pq
 
-    truth = folder.with_name(folder.name + "-truth")
+    # resolved, because the working folder is "." and has no name
+    truth = folder.resolve().with_name(folder.resolve().name + "-truth")
     for place in (folder, truth):
         place.mkdir(parents=True, exist_ok=True)
     path = write_night(night, folder / f"{night.survey}_{night.night}", form)
@@ -126,7 +127,7 @@ def _tell(document: dict[str, Any], folder: Path, page: Path) -> None:
     substreams = [{"substream": name, "selected": count} for name, count in document["substreams"].items()]
     show_rows(sorted(substreams, key=lambda row: -row["selected"]), Format.table, "Substreams")
     stdout.print()
-    stdout.print(f"Results page  {page}")
+    stdout.print(f"Results page  {page}", markup=False)
     if stdout.is_terminal:
         archive = folder / "archive"
         stdout.print("Look further  " + f"fink ledger --archive {archive}")

@@ -12,6 +12,7 @@ import orjson
 import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from fink.columns import Column
 from fink.services.exports import Form, export, form_of
@@ -45,7 +46,7 @@ def show_record(record: Mapping[str, Any], format: Format, title: str = "") -> N
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in record.items():
-        table.add_row(name, text_of(value))
+        table.add_row(name, Text(text_of(value)))
     stdout.print(table)
 
 
@@ -64,7 +65,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], format: Format, title: str = ""
         numeric = all(isinstance(row.get(name), int | float | None) and not isinstance(row.get(name), bool) for row in rows)
         table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold", no_wrap=name.endswith("_id"))
     for row in rows:
-        table.add_row(*(text_of(row.get(name)) for name in names))
+        table.add_row(*(Text(text_of(row.get(name))) for name in names))
     stdout.print(table)
 
 
@@ -79,7 +80,7 @@ def show_table(table: pa.Table, format: Format, output: Path | None, vocabulary:
     if output is not None:
         form = _FORMS.get(format) or form_of(output)
         output.write_bytes(export(table, form, vocabulary))
-        stderr.print(f"{table.num_rows} rows written to {output}")
+        stderr.print(f"{table.num_rows} rows written to {output}", markup=False)
         return
     if format is not Format.table:
         sys.stdout.buffer.write(export(table, _FORMS[format], vocabulary))

@@ -179,7 +179,7 @@ def _tables(sources: list[Path], settings: Settings, plan: Plan | None, output: 
         return
     show_record(record, format)
     for item in unreadable[:20]:
-        stderr.print(f"unreadable: {item.source}, {item.position}: {item.reason}")
+        stderr.print(f"unreadable: {item.source}, {item.position}: {item.reason}", markup=False)
     if len(unreadable) > 20:
         stderr.print(f"… {len(unreadable) - 20} more; --format json lists all")
 
