@@ -225,8 +225,7 @@ class Store:
 
     def wait_until_merged(self) -> None:
         """Wait until the store has merged what was written, as it does beside the writing; readers are fastest then."""
-        for family in self._families.values():
-            family.flush(True)
+        self._db.flush(True)
         while any(self._merging(family) for family in self._families.values()):
             time.sleep(0.1)
 

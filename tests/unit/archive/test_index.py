@@ -146,12 +146,17 @@ def test_a_checkpoint_is_a_store_of_its_own(store: Store, tmp_path: Path) -> Non
     assert (store.get("names", b"a"), store.get("names", b"b")) == (b"2", None)
 
 
-def test_sizes_tell_where_the_entries_are(store: Store) -> None:
-    put(store, "rows", {i.to_bytes(4, "big"): os.urandom(200) for i in range(2000)})
+def test_sizes_tell_where_the_entries_are(tmp_path: Path) -> None:
+    written = Store(tmp_path / "index", cache_megabytes=4)
+    put(written, "rows", {i.to_bytes(4, "big"): os.urandom(200) for i in range(2000)})
+    # what lies in the log becomes a table when the store is opened again
+    written.close()
+    store = Store(tmp_path / "index", cache_megabytes=4)
     store.wait_until_merged()
     assert 1800 <= store.estimated_entries("rows") <= 2200
     assert store.bytes_on_disk("rows") > 2000 * 200
     assert (store.estimated_entries("sky"), store.bytes_on_disk("sky")) == (0, 0)
+    store.close()
 
 
 def test_a_second_writer_is_told_who_holds_the_archive(tmp_path: Path) -> None:
