@@ -151,7 +151,10 @@ def _with_override(settings: Settings, name: str, value: Any) -> Settings:
     if not key:
         return Settings.model_construct(**{**settings.__dict__, section: Path(value)})
     model = getattr(settings, section)
-    changed = type(model)(**{**model.model_dump(), key: value})
+    try:
+        changed = type(model)(**{**model.model_dump(), key: value})
+    except ValidationError as error:
+        raise ConfigError(_explain(error, section)) from error
     return Settings.model_construct(**{**settings.__dict__, section: changed})
 
 
@@ -174,10 +177,10 @@ def _refuse_unknown_variables() -> None:
             raise ConfigError(f"there is no setting for the environment variable {variable}{did_you_mean(variable, known)}")
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, *section: str) -> str:
     lines = []
     for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"])
+        name = ".".join(str(part) for part in (*section, *problem["loc"]))
         if problem["type"] == "extra_forbidden":
             lines.append(f"there is no setting {name}{did_you_mean(name, setting_names())}")
         else:

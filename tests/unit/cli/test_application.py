@@ -74,7 +74,7 @@ def test_missing_and_wrong_arguments_are_misuse(arguments: tuple[str, ...], fink
     [
         ("run.worker=2", "no setting run.worker; did you mean run.workers?"),
         ("run.workers", "write NAME=VALUE"),
-        ("run.workers=many", "valid integer"),
+        ("run.workers=many", "setting run.workers = 'many'"),
         ("retention.packets=some", "write all, selected, none, or last:50GB"),
     ],
 )
