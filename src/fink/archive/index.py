@@ -83,6 +83,8 @@ def _database_options(cache: Cache) -> Options:
     options.set_max_log_file_size(4 * _MEGABYTE)
     options.set_bytes_per_sync(_MEGABYTE)
     options.set_paranoid_checks(True)
+    # families flushed one by one would let a reader see one commit in some of them and the next in others
+    options.set_atomic_flush(True)
     return options
 
 

@@ -183,12 +183,10 @@ def brought_points(
                     table[slot], said[j], brought[j], action[j] = j, i, True, NEW
                     continue
                 repeated, said[found] = said[found] == i, i
-                if found < m:
-                    # another alert of this night has just brought it, or this packet says it twice
-                    brought[j] = not repeated
-                else:
-                    s = found - m
-                    brought[j] = stored_night[s] >= night and not repeated
+                # it was brought by another alert of this night too, or stands in this packet twice
+                s = found - m
+                brought[j] = (s < 0 or stored_night[s] >= night) and not repeated
+                if s >= 0:
                     own = stored_night[s] == night and not late[g]
                     if own and _earlier(mjd[i], alert_id[i], stored_mjd[s], stored_alert[s]):
                         action[j], stored_mjd[s], stored_alert[s] = s, mjd[i], alert_id[i]
