@@ -183,7 +183,6 @@ def brought_points(
                     table[slot], said[j], brought[j], action[j] = j, i, True, NEW
                     continue
                 repeated, said[found] = said[found] == i, i
-                # it was brought by another alert of this night too, or stands in this packet twice
                 s = found - m
                 brought[j] = (s < 0 or stored_night[s] >= night) and not repeated
                 if s >= 0:
