@@ -47,7 +47,7 @@ def test_cuts_are_used_and_documented() -> None:
 
 @pytest.mark.parametrize("survey", ["ztf", "lsst"])
 def test_selection_is_the_same_alone_and_in_a_crowd(survey: str) -> None:
-    plan = build_plan()
+    plan = build_plan(substreams=[s.name for s in SUBSTREAMS])
     batch, _ = plan.run(random_batch(11, 300))
     together = plan.select(batch.alerts, survey)
     assert set(together) == {s.name for s in SUBSTREAMS if not s.surveys or survey in s.surveys}

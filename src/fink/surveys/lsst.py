@@ -31,6 +31,7 @@ from fink.sky import calendar_date, tai_to_utc
 from fink.surveys.fields import Field, Version, read_table, version_text
 from fink.surveys.mapping import Fields, Integers, MappedSurvey, Plain, Values
 from fink.surveys.points import merge_points, points
+from fink.surveys.ucds import ucd_of
 
 BANDS = tuple(
     Band(name, "lsst", wavelength) for name, wavelength in zip("ugrizy", (3671.0, 4827.0, 6223.0, 7546.0, 8691.0, 9712.0), strict=True)
@@ -158,7 +159,8 @@ def _own_columns() -> tuple[OwnColumn, ...]:
             if field.about:
                 abouts[field.name] = field
         for name, field in abouts.items():
-            column = Column(prefix + snake(name), _ARROW[newest[name].type], field.unit, field.ucd, field.about)
+            own = prefix + snake(name)
+            column = Column(own, _ARROW[newest[name].type], field.unit, field.ucd or ucd_of(own), field.about)
             older = [f"{path}{f.name}" for f in table.records[record] if f.renamed == name]
             if record == "mpc_orbits":
                 older += [f"MPCORB.{f.name}" for f in table.records["MPCORB"] if f.renamed == name]

@@ -182,7 +182,7 @@ CASES: dict[str, Case] = {
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return build_plan()
+    return build_plan(substreams=sorted(filters.registry()))
 
 
 def selected(plan: Plan, name: str, row: Mapping[str, Any], curve: Curve, survey: str) -> bool:
