@@ -127,6 +127,7 @@ def _tell(document: dict[str, Any], folder: Path, page: Path) -> None:
     substreams = [{"substream": name, "selected": count} for name, count in document["substreams"].items()]
     show_rows(sorted(substreams, key=lambda row: -row["selected"]), Format.table, "Substreams")
     stdout.print()
+    stdout.print("The first run on a machine compiles its kernels, which the times above include; the next ones are faster.")
     stdout.print(f"Results page  {page}", markup=False)
     if stdout.is_terminal:
         archive = folder / "archive"
