@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ from fink.archive.history import distinct_points
 from fink.archive.index import Store
 from fink.archive.lake import Lake, segment_name
 from fink.archive.ledger import read_ledger, read_nights
-from fink.archive.lookups import commit_part, find_rows
+from fink.archive.lookups import commit_part, find_alerts, find_rows
 from fink.archive.numbering import Numbering
 from fink.archive.objects import StoredPoints, read_heads
 from fink.archive.points import POINT
@@ -170,6 +171,19 @@ class Queries:
         for key in self._object_keys(object_id, survey):
             rows += [row for row_key, row in self._store.scan_prefix("rows", key) if len(row_key) == len(key) + 16]
         return self._table(rows)
+
+    def wide(self, alerts: pa.Table, columns: Sequence[str] | None = None) -> pa.Table:
+        """Give every column, or those of these names, of alerts that another question found, in their order."""
+        return find_alerts(self._lake, self.files(), alerts, columns)
+
+    def object_names(self, prefix: str, survey: str | None = None, limit: int = 100) -> list[str]:
+        """Give the objects whose name begins so, in alphabetical order, so many at most."""
+        found: set[str] = set()
+        for number, known in enumerate(self._numbering.surveys):
+            if survey in (None, known):
+                names = self._store.scan_prefix("names", bytes([number]) + prefix.encode())
+                found.update(key[1:].decode() for key, _ in islice(names, limit))
+        return sorted(found)[:limit]
 
     def light_curve(self, object_id: str, survey: str | None = None) -> pa.Table:
         """Give every point known of an object, across its packets, in order of time: one copy of each."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from fink.archive.lake import Lake
-from fink.archive.lookups import commit_part, find_rows
+from fink.archive.lookups import commit_part, find_alerts, find_rows
 from fink.archive.segments import FileRecord
 from fink.codecs.parquet import write_parquet
 from fink.errors import ArchiveError, NotFoundError
@@ -53,6 +53,19 @@ def test_what_is_not_there_is_left_out(tmp_path: Path) -> None:
         nothing = find_rows(published.lake, published.records, survey, night, ids)
         assert nothing.num_rows == 0
         assert {"alert_id", "mjd", "commit"} <= set(nothing.column_names)
+
+
+def test_alerts_of_several_nights_come_in_the_order_asked(tmp_path: Path) -> None:
+    published = with_parquet(tmp_path)
+    whole = {row["alert_id"]: row for number in range(1, 6) for row in alert_rows(number).to_pylist()}
+    ids = [5003, 995, 77, 2990, 4000]
+    asked = pa.table({"survey": ["ztf"] * 5, "night": pa.array([NIGHT, NIGHT, NIGHT + 1, NIGHT, NIGHT], pa.int32()), "alert_id": ids})
+    found = find_alerts(published.lake, published.records, asked)
+    assert sample_values(found) == [whole[number] for number in ids if number != 77]
+    narrow = find_alerts(published.lake, published.records, asked, ["mjd", "alert_id", "no_such"])
+    assert narrow.column_names == ["mjd", "alert_id"]
+    assert narrow["mjd"].to_pylist() == [whole[number]["mjd"] for number in ids if number != 77]
+    assert find_alerts(published.lake, published.records, asked.slice(0, 0), ["mjd"]).num_rows == 0
 
 
 @pytest.mark.parametrize("commit", [2, 5])
