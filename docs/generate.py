@@ -46,7 +46,8 @@ MODULES_INTRODUCTION = """
 A module is a function of an alert's columns and of its light curve: what the packet carries, and from the archive what is older.
 It sees one alert at a time, as far as its answer goes, and knows no survey, no clock and no network. Where it has no answer its
 columns are null. Each module also adds `<module>_status`, which says why: 0 it ran, and a null is its answer; 1 its condition left
-the alert out; 2 it failed on this alert. [How to write one](../develop/write-a-module.md)."""
+the alert out; 2 it failed on this alert; 3 a map, catalogue or model that it reads is not there.
+[How to write one](../develop/write-a-module.md)."""
 
 
 def modules_page() -> str:

@@ -206,15 +206,18 @@ class PlanRecord:
         Version of each module.
     filters
         Condition of each substream.
+    artifacts
+        Version of each map, catalogue and model that modules read.
     """
 
     columns: Mapping[str, str]
     modules: Mapping[str, str]
     filters: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, str] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Write the record as JSON, keys sorted, so that equal plans have equal bytes; columns keep their order."""
-        record = {"columns": list(self.columns.items()), "modules": self.modules, "filters": self.filters}
+        record = {"columns": list(self.columns.items()), "modules": self.modules, "filters": self.filters, "artifacts": self.artifacts}
         return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
 
     @property
@@ -226,4 +229,4 @@ class PlanRecord:
     def from_bytes(cls, data: bytes) -> Self:
         """Read what `to_bytes` wrote."""
         record = orjson.loads(data)
-        return cls(dict(record["columns"]), record["modules"], record["filters"])
+        return cls(dict(record["columns"]), record["modules"], record["filters"], record.get("artifacts", {}))

@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FINK_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     archive: Path = Field(Path("fink-archive"), description="Folder of the archive")
+    artifacts: Path = Field(Path("fink-artifacts"), description="Folder of the maps, catalogues and models that science modules read")
     batch: BatchSettings = Field(default_factory=BatchSettings)
     run: RunSettings = Field(default_factory=RunSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)

@@ -58,6 +58,10 @@ class ModuleError(FinkError):
     """A science module gave something else than it declared."""
 
 
+class ArtifactError(FinkError):
+    """A map, catalogue or model is there but cannot be read."""
+
+
 class NotFoundError(FinkError):
     """What was asked for is not in the archive or in a registry."""
 

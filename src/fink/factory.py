@@ -75,7 +75,7 @@ def build_plan(settings: Settings) -> Plan:
     """Build the plan of the modules and substreams that the settings name, or of all."""
     from fink.engines import plan
 
-    return plan.build_plan(settings.run.modules, settings.run.substreams)
+    return plan.build_plan(settings.run.modules, settings.run.substreams, artifacts=settings.artifacts)
 
 
 def files_source(
@@ -116,7 +116,7 @@ def run(
     from fink.engines.embedded import EmbeddedEngine
     from fink.engines.workers import PlanRequest
 
-    request = PlanRequest(settings.run.modules, settings.run.substreams, settings.archive, settings.surveys)
+    request = PlanRequest(settings.run.modules, settings.run.substreams, settings.archive, settings.surveys, settings.artifacts)
     engine = EmbeddedEngine(
         archive,
         request.build(),

@@ -84,7 +84,7 @@ def test_a_batch_received_its_alerts_and_what_was_unreadable() -> None:
     assert replace(outcome, quarantined=(bad, bad, bad)).received == 5
 
 
-PLAN = PlanRecord({"b": "float", "a": "int8"}, {"colour": "1.0", "period": "2.1"}, {"new": "age < 5"})
+PLAN = PlanRecord({"b": "float", "a": "int8"}, {"colour": "1.0", "period": "2.1"}, {"new": "age < 5"}, {"dust_map": "1f"})
 
 
 def test_a_plan_comes_back_as_it_was_written_with_its_columns_in_order() -> None:

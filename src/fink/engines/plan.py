@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,28 +14,34 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fink import columns, filters, science, surveys
+from fink.artifacts import Versioned
 from fink.codecs.cutouts import Stamps
 from fink.columns import Column
 from fink.commits import ModuleCounts, PlanRecord
 from fink.conditions import Condition, evaluate, parse_condition
 from fink.errors import ModuleError, PlanError, did_you_mean
 from fink.filters import Substream
-from fink.science import SPECIAL_INPUTS, ScienceModule
+from fink.science import ScienceModule
 from fink.tables import AlertBatch
 
 T = TypeVar("T")
 
-RUN, NOT_RUN, FAILED = 0, 1, 2
-"""What a module's status column says: it ran (a null is its answer), its condition left the alert out, or it failed."""
+RUN, NOT_RUN, FAILED, ABSENT = 0, 1, 2, 3
+"""What a module's status column says: it ran (a null is its answer), its condition left the alert out, it failed, or an artifact
+that it reads is not there."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A module in its place: with its condition compiled and the column that says why a value is null."""
+    """A module in its place: with its condition compiled, the column that says why a value is null, and its artifacts, opened.
+
+    An artifact that is not there is None.
+    """
 
     module: ScienceModule
     where: Condition | None
     status: Column
+    artifacts: Mapping[str, Versioned | None] = field(default_factory=dict)
 
     @property
     def outputs(self) -> tuple[Column, ...]:
@@ -93,6 +100,7 @@ def build_plan(
     modules: Sequence[str] = (),
     substreams: Sequence[str] = (),
     *,
+    artifacts: Path | None = None,
     module_registry: Mapping[str, ScienceModule] | None = None,
     filter_registry: Mapping[str, Substream] | None = None,
 ) -> Plan:
@@ -102,6 +110,8 @@ def build_plan(
     ----------
     modules, substreams
         Names to use; none named means all. Modules that a named one needs come with it.
+    artifacts
+        Folder of the maps, catalogues and models that modules read; those that are not there are done without.
     module_registry, filter_registry
         Other registries than the built-in ones.
 
@@ -121,7 +131,7 @@ def build_plan(
     vocabulary = columns.merge_columns(given.values(), *(_outputs(module) for module in chosen.values()))
     types = {name: column.type for name, column in vocabulary.items()}
     cuts = {name: cut.where for name, cut in filters.named_cuts().items()}
-    steps = tuple(_step(module, types, cuts) for module in _in_order(chosen, given, types, cuts))
+    steps = tuple(_step(module, types, cuts, artifacts) for module in _in_order(chosen, given, types, cuts))
     standing = substreams or [name for name, declared in sorted(known_filters.items()) if not declared.on_demand]
     named = _named(standing, known_filters, "substream") if standing else {}
     selected = _usable(named, types, cuts, strict=bool(substreams) or not modules)
@@ -129,6 +139,7 @@ def build_plan(
         columns={column.name: str(column.type) for step in steps for column in step.outputs},
         modules={step.module.name: step.module.version for step in steps},
         filters={name: condition.canonical() for name, (_, condition) in selected.items()},
+        artifacts={name: opened.version for step in steps for name, opened in step.artifacts.items() if opened is not None},
     )
     return Plan(steps, selected, vocabulary, record)
 
@@ -159,6 +170,7 @@ def _named(names: Sequence[str], known: Mapping[str, T], what: str) -> dict[str,
 
 def _status_column(module: ScienceModule) -> Column:
     about = f"Why a value of {module.name} is null: {RUN} it ran and has no answer, {NOT_RUN} not run on this alert, {FAILED} it failed"
+    about += f", {ABSENT} {' or '.join(a.name for a in module.artifacts)} is not there" if module.artifacts else ""
     return Column(f"{module.name}_status", pa.int8(), "", "meta.code.status", about, nullable=False)
 
 
@@ -188,7 +200,7 @@ def _with_what_they_need(
         if module.name in chosen:
             continue
         chosen[module.name] = module
-        for name in set(module.inputs) - SPECIAL_INPUTS - given.keys():
+        for name in module.input_columns - given.keys():
             if name not in producers:
                 hint = did_you_mean(name, [*given, *producers])
                 raise PlanError(f"science module {module.name} needs the column {name}, which nothing gives{hint}")
@@ -196,9 +208,9 @@ def _with_what_they_need(
     return chosen
 
 
-def _step(module: ScienceModule, types: Mapping[str, pa.DataType], cuts: Mapping[str, str]) -> Step:
+def _step(module: ScienceModule, types: Mapping[str, pa.DataType], cuts: Mapping[str, str], folder: Path | None) -> Step:
     where = parse_condition(module.where, types, cuts) if module.where else None
-    return Step(module, where, _status_column(module))
+    return Step(module, where, _status_column(module), {artifact.name: artifact.open(folder) for artifact in module.artifacts})
 
 
 def _in_order(
@@ -208,7 +220,7 @@ def _in_order(
     producers = _producers(chosen)
     needs: dict[str, list[str]] = {}
     for module in chosen.values():
-        read = set(module.inputs) - SPECIAL_INPUTS
+        read = module.input_columns
         if module.where:
             read |= parse_condition(module.where, types, cuts).columns
         needs[module.name] = sorted({producers[name] for name in read - given.keys()})
@@ -235,12 +247,13 @@ def run_step(step: Step, batch: AlertBatch, vocabulary: Mapping[str, Column]) ->
     """Run one module on the alerts that its condition takes; the others, and those on which it raises, get null."""
     began = time.perf_counter()
     n = len(batch)
-    rows = np.arange(n)
-    if step.where is not None:
+    absent = None in step.artifacts.values()
+    rows = np.arange(0 if absent else n)
+    if step.where is not None and not absent:
         rows = np.flatnonzero(step.where.mask(with_null_columns(batch.alerts, step.where.columns, vocabulary)))
     part = batch if len(rows) == n else batch.take(rows)
-    status = np.full(n, NOT_RUN, np.int8)
-    values, failed = _run_isolated(step.module, part, vocabulary)
+    status = np.full(n, ABSENT if absent else NOT_RUN, np.int8)
+    values, failed = _run_isolated(step, part, vocabulary)
     status[rows] = np.where(failed, FAILED, RUN)
     added = {name: _scatter(array, rows, n) for name, array in values.items()}
     added[step.status.name] = pa.array(status)
@@ -265,27 +278,27 @@ def _all_null(values: Mapping[str, pa.Array], n: int) -> NDArray[np.bool_]:
     return null
 
 
-def _run_isolated(
-    module: ScienceModule, batch: AlertBatch, vocabulary: Mapping[str, Column]
-) -> tuple[dict[str, pa.Array], NDArray[np.bool_]]:
+def _run_isolated(step: Step, batch: AlertBatch, vocabulary: Mapping[str, Column]) -> tuple[dict[str, pa.Array], NDArray[np.bool_]]:
     """Run a module; where it raises, halve the batch until only the alerts on which it raises alone are left out."""
     n = len(batch)
     if n == 0:
-        return {column.name: pa.nulls(0, column.type) for column in module.outputs}, np.zeros(0, np.bool_)
+        return {column.name: pa.nulls(0, column.type) for column in step.module.outputs}, np.zeros(0, np.bool_)
     try:
-        return _call(module, batch, vocabulary), np.zeros(n, np.bool_)
+        return _call(step, batch, vocabulary), np.zeros(n, np.bool_)
     except Exception:  # whatever a module raises is its own failure, counted in the ledger; this is the one broad except
         if n == 1:
-            return {column.name: pa.nulls(1, column.type) for column in module.outputs}, np.ones(1, np.bool_)
+            return {column.name: pa.nulls(1, column.type) for column in step.module.outputs}, np.ones(1, np.bool_)
     half = n // 2
-    first, first_failed = _run_isolated(module, batch.take(np.arange(half)), vocabulary)
-    second, second_failed = _run_isolated(module, batch.take(np.arange(half, n)), vocabulary)
+    first, first_failed = _run_isolated(step, batch.take(np.arange(half)), vocabulary)
+    second, second_failed = _run_isolated(step, batch.take(np.arange(half, n)), vocabulary)
     joined = {name: pa.concat_arrays([first[name], second[name]]) for name in first}
     return joined, np.concatenate([first_failed, second_failed])
 
 
-def _call(module: ScienceModule, batch: AlertBatch, vocabulary: Mapping[str, Column]) -> dict[str, pa.Array]:
-    given = module.function(*(_input(name, batch, vocabulary) for name in module.inputs))
+def _call(step: Step, batch: AlertBatch, vocabulary: Mapping[str, Column]) -> dict[str, pa.Array]:
+    module = step.module
+    inputs = (step.artifacts[name] if name in step.artifacts else _input(name, batch, vocabulary) for name in module.inputs)
+    given = module.function(*inputs)
     unknown = set(given) - {column.name for column in module.outputs}
     if unknown:
         raise ModuleError(f"science module {module.name} gave {sorted(unknown)}, which it does not declare")

@@ -92,11 +92,12 @@ class PlanRequest:
     substreams: Sequence[str]
     archive: Path | None
     settings: SurveySettings = field(default_factory=SurveySettings)
+    artifacts: Path | None = None
 
     def build(self) -> Plan:
         """Build the plan, in a process whose surveys are as the run wants them."""
         surveys.configure(self.settings)
-        return build_plan(self.modules, self.substreams)
+        return build_plan(self.modules, self.substreams, artifacts=self.artifacts)
 
 
 class WorkerFailure(FinkError):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from fink.artifacts import Artifact
 from fink.columns import Column
 from fink.errors import PlanError
 
@@ -37,6 +38,12 @@ class ScienceModule:
     reference: str
     about: str
     description: str
+    artifacts: tuple[Artifact, ...] = ()
+
+    @property
+    def input_columns(self) -> frozenset[str]:
+        """Names of the columns among its inputs."""
+        return frozenset(self.inputs) - SPECIAL_INPUTS - {artifact.name for artifact in self.artifacts}
 
 
 def science_module(
@@ -45,11 +52,12 @@ def science_module(
     outputs: tuple[Column, ...],
     where: str = "",
     reference: str = "",
+    artifacts: tuple[Artifact, ...] = (),
 ) -> Callable[[Callable[..., Columns]], ScienceModule]:
     """Declare a function to be a science module.
 
-    The function's parameter names are its inputs: columns by name, ``lightcurves`` (`fink.lightcurves.LightCurves`)
-    or ``cutouts`` (`fink.codecs.cutouts.Stamps`). Numbers and booleans arrive as numpy arrays (n,): floats, and
+    The function's parameter names are its inputs: columns by name, ``lightcurves`` (`fink.lightcurves.LightCurves`),
+    ``cutouts`` (`fink.codecs.cutouts.Stamps`), or an artifact by its name. Numbers and booleans arrive as numpy arrays (n,): floats, and
     nullable integers and booleans, as float64 with NaN for null; integers and booleans that are never null in their
     own type; text as Arrow arrays.
 
@@ -63,6 +71,8 @@ def science_module(
         A condition; the module runs on these alerts alone and gives null elsewhere.
     reference
         DOI or URL of the paper that the method comes from.
+    artifacts
+        Files that it reads; where one is not there, the module does not run.
     """
 
     def register(function: Callable[..., Columns]) -> ScienceModule:
@@ -80,6 +90,7 @@ def science_module(
             reference=reference,
             about=text.split("\n\n")[0].replace("\n", " "),
             description=text,
+            artifacts=artifacts,
         )
 
     return register

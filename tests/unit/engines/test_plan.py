@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,10 @@ import pytest
 from numpy.typing import NDArray
 
 from fink import columns
+from fink.artifacts import Artifact
 from fink.columns import CORE, Column
 from fink.engines import plan as plans
-from fink.engines.plan import FAILED, NOT_RUN, RUN, build_plan
+from fink.engines.plan import ABSENT, FAILED, NOT_RUN, RUN, build_plan
 from fink.errors import ConditionError, ModuleError, PlanError
 from fink.filters import Substream
 from fink.lightcurves import LightCurves
@@ -135,7 +138,41 @@ def test_a_module_that_raises_fails_alone_on_those_alerts() -> None:
 def test_what_a_module_may_not_give(gives: Callable[..., Any]) -> None:
     step = build_plan(module_registry=registry(module("a", gives, ("mag",), "x")), filter_registry={}).steps[0]
     with pytest.raises(ModuleError, match="science module a"):
-        plans._call(step.module, batch([1.0, 2.0]), columns.COLUMNS)
+        plans._call(step, batch([1.0, 2.0]), columns.COLUMNS)
+
+
+@dataclass(frozen=True)
+class Offset:
+    """What an artifact may be: a number in a file."""
+
+    value: float
+    version: str
+
+    @classmethod
+    def read(cls, path: Path) -> Offset:
+        return cls(float(path.read_text()), path.read_text())
+
+
+def test_an_artifact_reaches_the_module_that_names_it(tmp_path: Path) -> None:
+    zero_point = Artifact("zero_point", ("zero.txt",), Offset.read, "a number")
+    shifted = module("shifted", lambda zero_point, mag: {"shift": mag + zero_point.value}, ("zero_point", "mag"), "shift")
+    known = registry(replace(shifted, artifacts=(zero_point,)))
+    absent = build_plan(artifacts=tmp_path, module_registry=known, filter_registry={})
+    result, counts = absent.run(batch([18.0, None]))
+    assert result.alerts["shift"].to_pylist() == [None, None]
+    assert result.alerts["shifted_status"].to_pylist() == [ABSENT, ABSENT]
+    assert (counts["shifted"].run, counts["shifted"].failed) == (0, 0)
+    assert absent.record.artifacts == {}
+    assert "zero_point is not there" in absent.steps[0].status.about
+
+    (tmp_path / "zero.txt").write_text("2.5")
+    there = build_plan(artifacts=tmp_path, module_registry=known, filter_registry={})
+    result, counts = there.run(batch([18.0, None]))
+    assert result.alerts["shift"].to_pylist() == [20.5, None]
+    assert result.alerts["shifted_status"].to_pylist() == [RUN, RUN]
+    assert counts["shifted"].run == 2
+    assert there.record.artifacts == {"zero_point": "2.5"}
+    assert there.record.identity != absent.record.identity
 
 
 def test_what_is_not_finite_becomes_null() -> None:
