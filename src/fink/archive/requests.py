@@ -1,36 +1,21 @@
-"""What users ask of a run that holds the archive: kept in one SQLite file, carried out by the committer between its commits.
+"""What users ask of a run that holds the archive: kept in the user state, carried out by the committer between its commits.
 
 Only one process may write an archive, so a compaction or a replay of the quarantine that is asked for while a run goes on is
-written down here, and the run does it. The file is in WAL mode: those who ask and the run never wait for one another.
+written down here, and the run does it.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from fink.archive.state import State
 from fink.errors import ArchiveError, FinkError
-
-FILE = "state.sqlite"
-"""Name of the file in the archive's folder."""
-
-_TABLE = """
-CREATE TABLE IF NOT EXISTS requests (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,
-    arguments TEXT NOT NULL,
-    asked REAL NOT NULL,
-    state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'failed')),
-    answer TEXT
-)
-"""
 
 
 @dataclass(frozen=True)
@@ -52,32 +37,20 @@ class Requests:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """Open the file for one step; it is closed again, so that no process holds it."""
-        try:
-            with closing(sqlite3.connect(self._path, timeout=30)) as connection:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute(_TABLE)
-                with connection:
-                    yield connection
-        except sqlite3.Error as error:
-            raise ArchiveError(f"{self._path} cannot be used: {error}; repair the disk, or restore the file from a copy") from error
+        self._state = State(folder)
 
     def ask(self, kind: str, arguments: Mapping[str, Any] | None = None) -> int:
         """Write a request down and give its number."""
-        with self._connection() as connection:
+        with self._state.connection() as connection:
             text = orjson.dumps(arguments or {}).decode()
             done = connection.execute("INSERT INTO requests (kind, arguments, asked) VALUES (?, ?, ?)", (kind, text, time.time()))
             return int(done.lastrowid or 0)
 
     def waiting(self) -> list[Request]:
         """Give what was asked for and not carried out yet, the oldest first; nothing is made where nobody ever asked."""
-        if not self._path.exists():
+        if not self._state.exists:
             return []
-        with self._connection() as connection:
+        with self._state.connection() as connection:
             rows = connection.execute("SELECT number, kind, arguments FROM requests WHERE state = 'waiting' ORDER BY number").fetchall()
         return [Request(number, kind, orjson.loads(arguments)) for number, kind, arguments in rows]
 
@@ -90,7 +63,7 @@ class Requests:
         self._settle(number, "failed", {"error": str(error)})
 
     def _settle(self, number: int, state: str, answer: Mapping[str, Any]) -> None:
-        with self._connection() as connection:
+        with self._state.connection() as connection:
             connection.execute("UPDATE requests SET state = ?, answer = ? WHERE number = ?", (state, orjson.dumps(answer).decode(), number))
 
     def wait_for(self, number: int, seconds: float, every: float = 0.2) -> dict[str, Any]:
@@ -103,10 +76,10 @@ class Requests:
         """
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            with self._connection() as connection:
+            with self._state.connection() as connection:
                 row = connection.execute("SELECT state, answer FROM requests WHERE number = ?", (number,)).fetchone()
             if row is None:
-                raise ArchiveError(f"there is no request {number} in {self._path}; ask again")
+                raise ArchiveError(f"there is no request {number} in {self._state.path}; ask again")
             if row[0] == "failed":
                 raise ArchiveError(str(orjson.loads(row[1])["error"]))
             if row[0] == "done":

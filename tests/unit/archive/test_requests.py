@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fink.archive.requests import FILE, Requests
+from fink.archive.requests import Requests
+from fink.archive.state import FILE
 from fink.errors import ArchiveError
 
 
