@@ -54,12 +54,28 @@ class FollowerError(FinkError):
     """A follower cannot prove where it stopped, or may not deliver."""
 
 
+class ComponentError(FinkError):
+    """A server that Fink was asked to start cannot be fetched or started, or does not answer."""
+
+
 class ModuleError(FinkError):
     """A science module gave something else than it declared."""
 
 
 class ArtifactError(FinkError):
     """A map, catalogue or model is there but cannot be read."""
+
+
+class RequestError(FinkError):
+    """A question is asked wrongly: an argument is missing, unknown, or has a value that it cannot have."""
+
+
+class BusyError(FinkError):
+    """Too much is asked at once; the same question may be asked again in a moment."""
+
+
+class CatalogueError(FinkError):
+    """A catalogue cannot be imported or read, or is asked for what it does not hold."""
 
 
 class NotFoundError(FinkError):

@@ -1,4 +1,7 @@
-"""The composition root: the only place where settings become archives, sources, plans, engines and followers."""
+"""The composition root: the only place where settings become archives, sources, plans, engines and followers.
+
+Each function imports what it builds, so that a command pays for its own parts only.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,32 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fink import surveys
-from fink.codecs.writers import SchemaStore
-from fink.commits import Commit
-from fink.config import Settings, SurveySettings
-from fink.errors import ArchiveError, HeldError, SchemaError
-from fink.streams.files import POSITIONS, FilesSource
-from fink.streams.inventory import SchemaOfId
-from fink.streams.watch import SETTLED, WatchedFiles
+from fink.errors import ArchiveError, ConfigError, HeldError, SchemaError, did_you_mean
 
 if TYPE_CHECKING:
     from fink.archive.embedded import EmbeddedArchive
+    from fink.commits import Commit
+    from fink.config import Settings
     from fink.engines.embedded import RunSummary
     from fink.engines.plan import Plan
+    from fink.services.components import Component
     from fink.streams import Follower, Source
+    from fink.streams.files import FilesSource
+    from fink.streams.inventory import SchemaOfId
+    from fink.streams.watch import WatchedFiles
 
 
 def schema_of_id(settings: Settings) -> SchemaOfId:
     """Make what finds the schema of a packet that names only its number."""
+    from fink.codecs.writers import SchemaStore
+
     return SchemaStore(_built_in_schema, settings.surveys.schemas, settings.surveys.registry, settings.archive / "schemas").find
 
 
 def _built_in_schema(number: int) -> bytes | None:
     """Ask each survey's own field tables; the first refusal counts where no survey knows the number."""
+    from fink import surveys
+
     refusal: SchemaError | None = None
     for survey in surveys.registry().values():
         try:
@@ -87,6 +93,9 @@ def files_source(
     settled: float = 0.0,
 ) -> FilesSource:
     """Make a source of files and folders that goes on where earlier runs stopped."""
+    from fink import surveys
+    from fink.streams.files import POSITIONS, FilesSource
+
     surveys.configure(settings.surveys)
     progress = archive.position(POSITIONS) if archive is not None else {}
     return FilesSource(arguments, surveys.registry(), schema_of_id(settings), progress, again=again, settled=settled)
@@ -94,6 +103,8 @@ def files_source(
 
 def watched_source(arguments: Sequence[Path], settings: Settings, archive: EmbeddedArchive) -> WatchedFiles:
     """Make a source of files and folders that goes on for ever, with what is put there."""
+    from fink.streams.watch import SETTLED, WatchedFiles
+
     return WatchedFiles(lambda: files_source(arguments, settings, archive, settled=SETTLED))
 
 
@@ -133,7 +144,9 @@ def run(
 
 def replay_quarantine(archive: EmbeddedArchive, settings: Settings, identities: Sequence[str]) -> int:
     """Try to read quarantined items again; give the number of those that are archived now."""
+    from fink import surveys
     from fink.engines.quarantine import replay_items
+    from fink.streams.files import FilesSource
 
     surveys.configure(settings.surveys)
     find = schema_of_id(settings)
@@ -144,6 +157,7 @@ def replay_quarantine(archive: EmbeddedArchive, settings: Settings, identities: 
 
 def request_handlers(archive: EmbeddedArchive, settings: Settings) -> dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]]:
     """Say what can be asked of a process that holds the archive, and how it is done."""
+    from fink.config import SurveySettings
 
     def compact(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         archive.compact()
@@ -176,3 +190,21 @@ def ask(settings: Settings, kind: str, arguments: Mapping[str, Any], seconds: fl
         return requests.wait_for(requests.ask(kind, arguments), seconds)
     with archive:
         return request_handlers(archive, settings)[kind](arguments)
+
+
+def component(
+    name: str, folder: Path | None = None, *, port: int = 0, users: Mapping[str, str] | None = None, tls: bool = False
+) -> Component:
+    """Give a server that Fink can fetch, start, check and stop, by its name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of this name.
+    """
+    from fink.services.kafka_server import KafkaServer
+
+    known = {"kafka": KafkaServer}
+    if name not in known:
+        raise ConfigError(f"there is no server {name}{did_you_mean(name, known)}; there is {', '.join(known)}")
+    return known[name](folder or Path("fink-services") / name, port, users, tls=tls)

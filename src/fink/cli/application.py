@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from fink.cli.output import Format, stderr
-from fink.config import Settings, load_settings
+from fink.cli.output import Format, stderr, stdout
 from fink.errors import ConditionError, ConfigError, FinkError, PlanError, QueryError, did_you_mean
+
+# Commands import what they need when they run, so that help and completion answer at once.
+if TYPE_CHECKING:
+    from fink.config import Settings
 
 _MISUSE = (ConditionError, ConfigError, PlanError, QueryError)
 
@@ -34,17 +37,36 @@ def group(about: str) -> typer.Typer:
 
 
 app = group("**Fink**, an astronomical alert broker: every alert in, the interesting few out, nothing lost.")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        stdout.print(f"fink {version('fink')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Say which version this is")] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
 archive_app = group("Look after the archive.")
 config_app = group("Look at the settings and check them.")
 filter_app = group("Filters: the conditions that define substreams.")
 module_app = group("Science modules: what is measured on each alert.")
 quarantine_app = group("Items that could not be read: list, show, export or replay them.")
+services_app = group("Real servers on the loopback address, for a trial: start, stop, look.")
 for name, part in {
     "archive": archive_app,
     "config": config_app,
     "filter": filter_app,
     "module": module_app,
     "quarantine": quarantine_app,
+    "services": services_app,
 }.items():
     app.add_typer(part, name=name)
 
@@ -65,6 +87,8 @@ OutputOption = Annotated[
 
 def settings_from(archive: Path | None, config: Path | None, assignments: list[str] | None = None, **overrides: Any) -> Settings:
     """Read the settings that a command runs with; what the command line says wins."""
+    from fink.config import load_settings
+
     said: dict[str, Any] = {name.replace("__", "."): value for name, value in overrides.items() if value is not None}
     for assignment in assignments or []:
         name, equals, value = assignment.partition("=")
