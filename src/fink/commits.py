@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -108,6 +108,8 @@ class Outcome:
         Identity of the plan (see `PlanRecord`) that made the columns.
     released
         Identities of quarantined items that can be read now: they leave the quarantine, and what they hold is in ``alerts``.
+    entries
+        For each substream that says why it took an alert: ``n`` rows of what it says, as the nearest entry of a watchlist.
     """
 
     survey: str
@@ -123,6 +125,7 @@ class Outcome:
     modules: Mapping[str, ModuleCounts] = field(default_factory=dict)
     plan_id: str = ""
     released: tuple[str, ...] = ()
+    entries: Mapping[str, pa.Table] = field(default_factory=dict)
 
     @property
     def received(self) -> int:
@@ -208,16 +211,21 @@ class PlanRecord:
         Condition of each substream.
     artifacts
         Version of each map, catalogue and model that modules read.
+    users
+        Identity of the version of each user's substream that was on (see `fink.filters.users`).
     """
 
     columns: Mapping[str, str]
     modules: Mapping[str, str]
     filters: Mapping[str, str] = field(default_factory=dict)
     artifacts: Mapping[str, str] = field(default_factory=dict)
+    users: Mapping[str, str] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Write the record as JSON, keys sorted, so that equal plans have equal bytes; columns keep their order."""
         record = {"columns": list(self.columns.items()), "modules": self.modules, "filters": self.filters, "artifacts": self.artifacts}
+        # left out where there are none, so that such plans keep the identity that they had before users had substreams
+        record |= {"users": self.users} if self.users else {}
         return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
 
     @property
@@ -229,4 +237,9 @@ class PlanRecord:
     def from_bytes(cls, data: bytes) -> Self:
         """Read what `to_bytes` wrote."""
         record = orjson.loads(data)
-        return cls(dict(record["columns"]), record["modules"], record["filters"], record.get("artifacts", {}))
+        return cls(dict(record["columns"]), record["modules"], record["filters"], record.get("artifacts", {}), record.get("users", {}))
+
+    @property
+    def standing(self) -> Self:
+        """The same without the users' substreams: what is the same for every commit of a run."""
+        return replace(self, users={})

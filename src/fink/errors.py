@@ -78,6 +78,10 @@ class CatalogueError(FinkError):
     """A catalogue cannot be imported or read, or is asked for what it does not hold."""
 
 
+class RefusedError(FinkError):
+    """What a user asks for belongs to somebody else, comes too often, or would cost or select too much."""
+
+
 class NotFoundError(FinkError):
     """What was asked for is not in the archive or in a registry."""
 

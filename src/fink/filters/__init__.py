@@ -1,4 +1,5 @@
-"""Filters: conditions that select alerts; each defines a substream, one file each. Named cuts are in `fink.filters.cuts`."""
+"""Filters: conditions that select alerts; each defines a substream, one file each. Named cuts are in `fink.filters.cuts`,
+and what users define themselves in `fink.filters.users` and `fink.filters.places`."""
 
 from __future__ import annotations
 
@@ -10,6 +11,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from fink.errors import PlanError
+
+
+_NO_SUBSTREAMS = frozenset({"cuts", "places", "users"})
+"""Files of this package that declare no substream."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def registry() -> Mapping[str, Substream]:
     """
     found: dict[str, Substream] = {}
     for info in pkgutil.iter_modules(__path__):
-        if info.name == "cuts":
+        if info.name in _NO_SUBSTREAMS:
             continue
         module = importlib.import_module(f"{__name__}.{info.name}")
         declared = getattr(module, info.name, None)
