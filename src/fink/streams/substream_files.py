@@ -11,7 +11,6 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
@@ -21,11 +20,12 @@ import polars as pl
 import pyarrow as pa
 
 from fink.codecs.containers import ContainerWriter
-from fink.codecs.encode import AvroField, AvroType, append_fields, encode_fields, extend_schema
+from fink.codecs.encode import append_fields, encode_fields
 from fink.codecs.schemas import parse_schema
 from fink.commits import Commit
 from fink.errors import FollowerError
 from fink.streams import Committed
+from fink.streams.output_packets import avro_fields, output_schema
 from fink.tables import Packets
 
 POSITION = ".fink-position.json"
@@ -35,17 +35,6 @@ _ASIDE = ".new"
 
 COMMITS_AT_ONCE = 64
 """Commits that are delivered before the position is written."""
-
-_AVRO: dict[str, AvroType] = {
-    "float": "float",
-    "double": "double",
-    "int8": "int",
-    "int16": "int",
-    "int32": "int",
-    "int64": "long",
-    "bool": "boolean",
-    "string": "string",
-}
 
 
 class Encoder(Protocol):
@@ -81,25 +70,16 @@ class AvroContainers:
 
     def file_names(self, substream: str, survey: str, packets: Packets, added: Mapping[str, str]) -> list[str]:
         """Name a file for each schema by the fingerprint of the extended one, which an upgrade changes."""
-        extended = [parse_schema(_extended(schema, _fields(added))) for schema in packets.schemas]
+        extended = [parse_schema(output_schema(schema, avro_fields(added))) for schema in packets.schemas]
         return [f"{substream}_{survey}_{schema.fingerprint[:8]}.avro" for schema in extended]
 
     def append(self, file: BinaryIO, length: int, rows: pa.Table, packets: Packets, added: Mapping[str, str]) -> None:
         """Write alerts as records of the extended schema."""
-        fields = _fields(added)
+        fields = avro_fields(added)
         extra, offsets = encode_fields(fields, rows.select(list(added)))
         buffer, ends = append_fields(packets.buffer, packets.starts, packets.ends, extra, offsets)
-        schema = _extended(packets.schemas[packets.schema[0]], fields)
+        schema = output_schema(packets.schemas[packets.schema[0]], fields)
         ContainerWriter(file, schema, length=length).append(buffer, ends[:-1], ends[1:])
-
-
-def _fields(added: Mapping[str, str]) -> tuple[AvroField, ...]:
-    return tuple(AvroField(name, _AVRO[kind]) for name, kind in added.items())
-
-
-@cache
-def _extended(schema: bytes, fields: tuple[AvroField, ...]) -> str:
-    return extend_schema(parse_schema(schema), fields, "alert")
 
 
 @dataclass

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fink.columns import Column
 from fink.config import SurveySettings
 from fink.lightcurves import Band
+from fink.surveys.names import PublicName
 from fink.tables import AlertBatch, Packets
 
 
@@ -85,6 +86,9 @@ class Survey(Protocol):
 
     def public_name(self, column: str) -> str:
         """Give the name under which this survey's users know a column."""
+
+    def packet_name(self, column: str) -> PublicName:
+        """Give the place of an added column in the packets that Fink sends."""
 
 
 @cache

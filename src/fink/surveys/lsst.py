@@ -94,6 +94,9 @@ _COMPUTED = {
 }
 """Core columns that are computed, and the field whose public name they bear."""
 
+_NAMED_GROUPS = frozenset({"xm", "clf"})
+"""Groups of added columns that are part of their public names; the others are not."""
+
 _STAMPS = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
 
 _NUMBERS = ("diaSourceId", "diaObjectId", "snr", "isNegative", "is_negative", "extendedness", "ixx", "iyy", "ixy", "ixxPSF", "iyyPSF")
@@ -346,6 +349,7 @@ class Lsst(MappedSurvey):
     paths = _paths()
     night_paths = frozenset({_SOURCE + "midpointMjdTai"})
     stamps = _STAMPS
+    group = "misc"
 
     def recognises(self, schema: bytes) -> bool:
         """Say whether packets of this schema are LSST's.
@@ -394,8 +398,10 @@ class Lsst(MappedSurvey):
         return _nights(_times(fields))
 
     def public_name(self, column: str) -> str:
-        """Give the public name of a column: ``r:`` and the survey's own name of the field, else ``f:`` and ours."""
-        return _public_names().get(column, f"f:{column}")
+        """Give the public name of a column: ``r:`` and the survey's own name of the field, else ``f:`` and that of what Fink adds."""
+        added = self.packet_name(column)
+        prefix = f"{added.group}_" if added.group in _NAMED_GROUPS else ""
+        return _public_names().get(column, f"f:{prefix}{added.field}")
 
 
 def _times(fields: Fields) -> NDArray[np.float64]:

@@ -27,6 +27,7 @@ from fink.errors import SchemaError
 from fink.lightcurves import Band, LightCurves, magnitude
 from fink.surveys import Refusal
 from fink.surveys.fields import Field
+from fink.surveys.names import PublicName, public_name
 from fink.tables import AlertBatch, Cutouts, Packets, concatenate
 
 MAG_PER_RELATIVE_FLUX = 2.5 / np.log(10.0)
@@ -192,6 +193,8 @@ class MappedSurvey(ABC):
     """The fields that `night` asks for."""
     stamps: tuple[str, str, str]
     """Fields that hold the science, template and difference stamp."""
+    group: str = ""
+    """Record that holds the added columns in the packets that Fink sends; empty puts them beside the survey's own fields."""
 
     @cached_property
     def _declared(self) -> dict[str, Column]:
@@ -228,6 +231,10 @@ class MappedSurvey(ABC):
     @abstractmethod
     def public_name(self, column: str) -> str:
         """Give the name under which this survey's users know a column."""
+
+    def packet_name(self, column: str) -> PublicName:
+        """Give the place of an added column in the packets that Fink sends."""
+        return public_name(self.name, column, self.group)
 
     def configured(self, settings: SurveySettings) -> MappedSurvey:
         """Give this survey as it is: no setting changes it."""

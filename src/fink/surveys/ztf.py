@@ -188,7 +188,7 @@ class ZTF(MappedSurvey):
         if column in plain:
             return f"i:{plain[column]}"
         own = self._own_paths.get(column)
-        return f"i:{own.rpartition('.')[2]}" if own else f"d:{column}"
+        return f"i:{own.rpartition('.')[2]}" if own else f"d:{self.packet_name(column).field}"
 
     def night(self, fields: Fields) -> NDArray[np.int32]:
         """Give the UTC date at the start of the exposure."""
