@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -70,10 +70,17 @@ class Cutouts:
     start, length
         (n, 3) int64, byte ranges into the packets' buffer of the science, template and difference stamp;
         length 0 where the packet carries none.
+    unpacked
+        What was unpacked already, by start, length and plane; None where nothing is to be remembered.
     """
 
     start: NDArray[np.int64]
     length: NDArray[np.int64]
+    unpacked: dict[tuple[int, int, str], Any] | None = field(default=None, compare=False, repr=False)
+
+    def remembering(self) -> Self:
+        """Give the same ranges with a memory of what is unpacked, which all rows taken from them share."""
+        return replace(self, unpacked={})
 
     def take(self, rows: NDArray[Any]) -> Self:
         """Give the ranges of these rows."""

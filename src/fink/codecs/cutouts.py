@@ -7,8 +7,9 @@ a packet carries gives no image, and a reason.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Literal, TypeAlias
 
@@ -26,6 +27,9 @@ Value: TypeAlias = str | bool | int | float | None
 
 LARGEST = 16_000_000
 """Bytes that an unpacked stamp may have; the largest real ones have 140,000."""
+
+MOST_KEPT = 2048
+"""Images that a batch remembers at most: 32 MB of ZTF's."""
 
 _BLOCK, _CARD, _DEEPEST = 2880, 80, 16
 _TYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
@@ -99,34 +103,48 @@ def read_fits(data: bytes) -> list[HeaderUnit]:
     PacketError
         If it is not FITS, or a header or image is broken.
     """
-    data = unpack(data)
-    units: list[HeaderUnit] = []
+    return list(_header_units(unpack(data)))
+
+
+def _header_units(data: bytes) -> Iterator[HeaderUnit]:
+    """Read one header with its image after the other; those behind the last that is asked for are not looked at."""
     at = 0
-    while at < len(data) and len(units) < _DEEPEST:
-        if units and data[at : at + 8] != b"XTENSION":
-            break  # what follows the last unit is padding
+    for number in range(_DEEPEST):
+        if at >= len(data) or (number and data[at : at + 8] != b"XTENSION"):
+            return  # what follows the last unit is padding
         cards, begin = _read_cards(data, at)
         shape = _shape(cards)
         width = abs(_integer(cards, "BITPIX")) // 8
         length = width * _integer(cards, "GCOUNT", 1) * (_integer(cards, "PCOUNT", 0) + prod(shape)) if shape else 0
         if length > len(data) - begin:
             raise PacketError(f"the stamp's image needs {length} bytes and has {max(len(data) - begin, 0)}")
-        units.append(HeaderUnit(cards, _image(data, begin, shape, cards) if _holds_image(cards, shape) else None))
+        yield HeaderUnit(cards, _image(data, begin, shape, cards) if _holds_image(cards, shape) else None)
         at = begin + -(-length // _BLOCK) * _BLOCK
-    return units
 
 
 def _read_cards(data: bytes, at: int) -> tuple[dict[str, Value], int]:
     """Read one header; give its values and where the data begin."""
     cards: dict[str, Value] = {}
-    for begin in range(at, len(data) - _CARD + 1, _CARD):
-        card = data[begin : begin + _CARD]
+    for begin in range(at, len(data) - _CARD + 1, _BLOCK):
+        block, ends = _cards_of(data[begin : begin + _BLOCK])
+        cards = block | cards
+        if ends:
+            return cards, begin + _BLOCK
+    raise PacketError("the stamp's FITS header has no end")
+
+
+@lru_cache(maxsize=64)
+def _cards_of(block: bytes) -> tuple[dict[str, Value], bool]:
+    """Read the cards of one block of a header, and whether it is the last; the stamps of ZTF all have the same header."""
+    cards: dict[str, Value] = {}
+    for begin in range(0, len(block) - _CARD + 1, _CARD):
+        card = block[begin : begin + _CARD]
         key = card[:8].rstrip()
         if key == b"END":
-            return cards, at + -(-(begin + _CARD - at) // _BLOCK) * _BLOCK
+            return cards, True
         if card[8:10] == b"= ":
             cards.setdefault(key.decode("latin-1"), _value(card[10:].decode("latin-1")))
-    raise PacketError("the stamp's FITS header has no end")
+    return cards, False
 
 
 def _value(text: str) -> Value:
@@ -219,7 +237,8 @@ class Stamps:
     Parameters
     ----------
     packets, cutouts
-        The batch's records, and where the stamps lie in them.
+        The batch's records, and where the stamps lie in them. Where the cutouts remember what was unpacked
+        (`fink.tables.Cutouts.remembering`), an image is unpacked once for all who ask, who must not change it.
     """
 
     def __init__(self, packets: Packets, cutouts: Cutouts) -> None:
@@ -276,14 +295,27 @@ class Stamps:
 
     def _find(self, row: int, which: str, plane: Plane) -> Image | str:
         """Give an image, or the reason why there is none."""
-        try:
-            units = self.units(row, which)
-        except PacketError as error:
-            return error.reason
-        wanted = _EXTENSIONS.get(plane)
+        stamp = STAMPS.index(which)
+        known, key = self._cutouts.unpacked, (int(self._cutouts.start[row, stamp]), int(self._cutouts.length[row, stamp]), plane)
+        if known is not None and key in known:
+            found: Image | str = known[key]
+            return found
+        found = _first_image(self.raw(row, which), plane)
+        if known is not None and len(known) < MOST_KEPT:
+            known[key] = found
+        return found
+
+
+def _first_image(data: bytes, plane: Plane) -> Image | str:
+    """Read the first image of this plane from a stamp, or say why there is none."""
+    wanted = _EXTENSIONS.get(plane)
+    try:
+        units = _header_units(unpack(data))
         image = next((u.image for u in units if u.image is not None and (wanted is None or u.name == wanted)), None)
-        if image is None:
-            return f"the stamp has no {plane}"
-        if not np.isfinite(image).any():
-            return f"no pixel of the stamp's {plane} has a value"
-        return image
+    except PacketError as error:
+        return error.reason
+    if image is None:
+        return f"the stamp has no {plane}"
+    if not np.isfinite(image).any():
+        return f"no pixel of the stamp's {plane} has a value"
+    return image

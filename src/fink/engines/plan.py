@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, TypeVar
@@ -84,9 +84,11 @@ class Plan:
             For each module on how many alerts it ran, gave only null, or failed, and its time.
         """
         counts = {}
+        cutouts = batch.cutouts
+        batch = replace(batch, cutouts=cutouts.remembering())
         for step in self.steps:
             batch, counts[step.module.name] = run_step(step, batch, self.vocabulary)
-        return batch, counts
+        return replace(batch, cutouts=cutouts), counts
 
     def select(self, alerts: pa.Table, survey: str) -> dict[str, NDArray[np.bool_]]:
         """Say for each substream which alerts it takes, (n,) bool each."""

@@ -74,10 +74,16 @@ def _examine(cutouts: Stamps, which: str) -> tuple[NDArray[np.float64], NDArray[
         centre = None if image is None else central(image)
         if image is None or centre is None:
             continue
-        low, high = clip_bounds(np.sort(image[np.isfinite(image)]))
+        low, high = clip_bounds(finite_in_order(image))
         counts[row] = np.count_nonzero((centre < low) | (centre > high))
         structures[row] = structure(centre)
     return counts, structures
+
+
+def finite_in_order(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give the pixels that have a value, ascending, (m,)."""
+    ordered = np.sort(image, axis=None)
+    return ordered[np.searchsorted(ordered, -np.inf, "right") : np.searchsorted(ordered, np.inf, "left")]
 
 
 def central(image: NDArray[np.float32]) -> NDArray[np.float64] | None:

@@ -126,6 +126,35 @@ def test_batch_gives_images_and_nothing_where_there_is_none() -> None:
     assert stamps.images("template") == [None, None, None]
 
 
+def test_a_batch_that_remembers_unpacks_once() -> None:
+    files = [write_fits(np.ones((9, 9)) * i, gzipped=True) for i in range(4)] + [b""]
+    packets = Packets.from_bodies(files, b"{}")
+    start = np.stack([packets.starts] * 3, axis=1)
+    length = np.stack([packets.ends - packets.starts] * 3, axis=1)
+    cutouts = Cutouts(start, length).remembering()
+    first = Stamps(packets, cutouts).images("science")
+    rows = np.array([3, 1, 4])
+    again = Stamps(packets.take(rows), cutouts.take(rows))
+    assert again.image(0, "science") is first[3]
+    assert again.image(1, "science") is first[1]
+    assert again.reason(2, "science") == "the packet carries no stamp"
+    forgetful = Cutouts(start, length)
+    assert Stamps(packets, forgetful).image(3, "science") is not Stamps(packets, forgetful).image(3, "science")
+
+
+def test_a_batch_remembers_only_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fink.codecs.cutouts.MOST_KEPT", 2)
+    packets = Packets.from_bodies([write_fits(np.full((9, 9), i)) for i in range(5)], b"{}")
+    cutouts = Cutouts(np.stack([packets.starts] * 3, axis=1), np.stack([packets.ends - packets.starts] * 3, axis=1)).remembering()
+    stamps = Stamps(packets, cutouts)
+    for _ in range(2):
+        for i, image in enumerate(stamps.images("science")):
+            assert image is not None
+            assert image[0, 0] == i
+    assert cutouts.unpacked is not None
+    assert len(cutouts.unpacked) == 2
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from fink.science.stamp_shape import SIGMAS, THRESHOLD, measure, sky, stamp_shape
+from fink.science.stamp_shape import SIGMAS, THRESHOLD, VALUES, measure, sky, stamp_shape
 from unit.science.stamp_samples import made, real, spot
 
-NAMES = ("offset", "size", "elongation", "trail_length", "sharpness", "dipole", "snr", "pixels", "row", "column")
+NAMES = [name.removeprefix("stamp_") for name in VALUES]
 
 
 def shape(image: NDArray[Any], sign: float = 1.0) -> dict[str, float]:
@@ -21,7 +21,7 @@ def shape(image: NDArray[Any], sign: float = 1.0) -> dict[str, float]:
 
 def by_ndimage(image: NDArray[np.float64], sign: float) -> tuple[float, float, float] | None:
     """Give offset, elongation and number of pixels of the source at the centre, by labels and moments; None without one."""
-    level, noise = sky(image.astype(np.float32))
+    level, noise, _ = sky(image.astype(np.float32))
     light = sign * (image - level)
     labels, _ = ndimage.label(np.isfinite(light) & (light > THRESHOLD * noise), np.ones((3, 3)))
     y0, x0 = image.shape[0] // 2, image.shape[1] // 2
@@ -56,7 +56,8 @@ def test_real_stamps_as_scipy_measures_them() -> None:
 
 def test_sky_is_that_of_the_pixels_left_by_clipping() -> None:
     image = spot(height=300.0)
-    level, noise = sky(image)
+    level, noise, bad = sky(image)
+    assert bad == 0
     kept = image.astype(np.float64).ravel()
     low, high = -np.inf, np.inf
     for _ in range(5):
@@ -100,19 +101,46 @@ def test_a_source_that_faded_is_measured_alike() -> None:
     assert shape(-image, -1.0) == pytest.approx(shape(image, 1.0), rel=1e-6)
 
 
-def test_the_science_stamp_gives_the_shift_of_the_centroid() -> None:
-    far = spot(x=2.5, height=200.0)
-    found: Any = stamp_shape.function(np.array([True, True]), made((far, far, spot(height=200.0)), (spot(), spot(), spot())))
+def test_the_other_stamps_give_the_shifts_of_the_centroid() -> None:
+    far, empty = spot(x=2.5, height=200.0), spot(height=0.0, seed=2)
+    alerts = ((far, spot(x=-1.5), spot(height=200.0)), (spot(), empty, spot()))
+    found: Any = stamp_shape.function(np.array([True, True]), made(*alerts))
     assert found["stamp_centroid_shift"][0] == pytest.approx(2.5, abs=0.05)
     assert found["stamp_centroid_shift"][1] == pytest.approx(0.0, abs=0.05)
+    assert found["stamp_template_shift"][0] == pytest.approx(1.5, abs=0.05)
+    assert np.isnan(found["stamp_template_shift"][1])
 
 
 def test_nothing_at_the_centre_or_no_noise_gives_nothing() -> None:
-    assert np.isnan(list(shape(np.zeros((21, 21))).values())).all()
-    assert np.isnan(list(shape(-spot()).values())).all()
     hole = spot()
     hole[25:38, 25:38] = np.nan
-    assert np.isnan(list(shape(hole).values())).all()
+    for image, bad in ((np.zeros((21, 21)), 0), (-spot(), 0), (hole, 13 * 13)):
+        found = shape(image)
+        assert found.pop("n_stamp_bad_pixels") == bad
+        found.pop("sum_ratio")
+        assert np.isnan(list(found.values())).all()
+
+
+def test_moments_and_angle_are_those_that_were_drawn() -> None:
+    along = shape(spot(trail=10.0, height=2000.0))
+    # a uniform line has a twelfth of its squared length, a Gaussian its variance, a pixel a twelfth
+    assert along["xx"] == pytest.approx(10.0**2 / 12.0 + 1.2**2 + 1.0 / 12.0, rel=0.03)
+    assert along["yy"] == pytest.approx(1.2**2 + 1.0 / 12.0, rel=0.03)
+    assert abs(along["angle"]) < 2.0
+    assert abs(abs(shape(spot(trail=10.0, height=2000.0).T)["angle"]) - 90.0) < 2.0
+    rows, columns = np.mgrid[:63, :63] - 31.0
+    tilted = 2000.0 * np.exp(-0.5 * ((columns - rows) ** 2 / 2.0 / 1.2**2 + (columns + rows) ** 2 / 2.0 / 4.0**2))
+    found = shape(tilted + np.random.default_rng(1).normal(size=(63, 63)))
+    assert found["angle"] == pytest.approx(45.0, abs=1.0)
+    assert found["xy"] == pytest.approx(0.5 * (4.0**2 - 1.2**2), rel=0.05)
+
+
+def test_the_ratio_of_sums_tells_sources_from_noise_and_pairs() -> None:
+    assert shape(spot())["sum_ratio"] > 0.9
+    assert shape(-spot(), -1.0)["sum_ratio"] > 0.9
+    assert abs(shape(spot(height=0.0, seed=3))["sum_ratio"]) < 0.5
+    pair = spot(x=-1.0, height=100.0) - spot(x=1.0, height=100.0, seed=2)
+    assert abs(shape(pair)["sum_ratio"]) < 0.3
 
 
 def test_odd_sizes_of_stamps_and_pixels_are_taken() -> None:
