@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from fink.errors import ConfigError, did_you_mean
@@ -72,6 +72,55 @@ class FilesSettings(_Section):
     max_lag: int = Field(0, ge=0, description="Commits the files may lag before they hold back the stream; 0 never holds back")
 
 
+class KafkaConnection(_Section):
+    """How a Kafka cluster is reached."""
+
+    servers: str = Field("", description="Kafka servers, as host:port,host:port")
+    protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        "plaintext", description="Whether the connection is encrypted (ssl) and its user logs in (sasl)"
+    )
+    mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field("SCRAM-SHA-512", description="How a user logs in")
+    username: str = Field("", description="Who logs in")
+    password: SecretStr = Field(SecretStr(""), description="Password; better from the environment than in a file")
+    ca: Path | None = Field(None, description="Certificates of those who vouch for the servers (PEM); none means the system's")
+    certificate: Path | None = Field(None, description="Own certificate, where the servers ask for one (PEM)")
+    key: Path | None = Field(None, description="Private key of that certificate (PEM)")
+
+    def client(self) -> dict[str, str]:
+        """Give the settings with which a librdkafka client reaches the cluster."""
+        settings = {"bootstrap.servers": self.servers, "security.protocol": self.protocol}
+        if "sasl" in self.protocol:
+            settings |= {"sasl.mechanism": self.mechanism, "sasl.username": self.username}
+            settings["sasl.password"] = self.password.get_secret_value()
+        files = {"ssl.ca.location": self.ca, "ssl.certificate.location": self.certificate, "ssl.key.location": self.key}
+        return settings | {name: str(path) for name, path in files.items() if path is not None}
+
+
+class KafkaOutSettings(KafkaConnection):
+    """Where committed substreams are sent: topics of a Kafka cluster, each alert in each once."""
+
+    servers: str = Field("", description="Kafka servers that take the substreams, as host:port,host:port; none means no topics")
+    name: str = Field(
+        "fink", pattern=r"^[a-zA-Z0-9._-]{1,100}$", description="Name of this broker among those that send to the same cluster"
+    )
+    start: Literal["first", "now"] = Field(
+        "first", description="Where a new name begins: at the archive's first commit, or behind its last"
+    )
+    positions: str = Field("fink_positions", description="Topic that keeps how far each broker has come")
+    partitions: int = Field(10, ge=1, le=1000, description="Partitions of new topics; an object's alerts stay in one")
+    replicas: int = Field(1, ge=1, le=10, description="Copies of new topics that the cluster keeps")
+    retention_days: float = Field(7, gt=0, description="Days that new topics keep their messages")
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field("zstd", description="How messages are compressed")
+    message_megabytes: float = Field(10, gt=0, le=1000, description="Largest message [MB]; larger alerts are counted as undeliverable")
+    timeout: float = Field(
+        60, ge=5, le=600, description="Seconds after which a delivery that is not confirmed is broken off and tried again"
+    )
+    max_lag: int = Field(0, ge=0, description="Commits the topics may lag before they hold back the stream; 0 never holds back")
+    patience: float = Field(
+        120, ge=0, description="Seconds without progress after which a run that has come to its end gives up delivering"
+    )
+
+
 class SurveySettings(_Section):
     """Where the schemas of packets that carry none are found, and what a packet does not say of itself."""
 
@@ -91,6 +140,7 @@ class Settings(BaseSettings):
     run: RunSettings = Field(default_factory=RunSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     files: FilesSettings = Field(default_factory=FilesSettings)
+    kafka_out: KafkaOutSettings = Field(default_factory=KafkaOutSettings)
     surveys: SurveySettings = Field(default_factory=SurveySettings)
 
     @classmethod
