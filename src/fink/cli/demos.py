@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,12 +14,13 @@ from fink.cli.application import FormatOption, app, settings_from
 from fink.cli.output import Format, print_json, show_record, show_rows, stderr, stdout
 from fink.cli.runs import progress, summary_document
 from fink.errors import ConfigError, did_you_mean
-from fink.services.report import write_report
-from fink.simulator.faults import damage
-from fink.simulator.replay import FORMS, Form, write_night
-from fink.simulator.survey import SimulatedNight, simulate_nights
+
+if TYPE_CHECKING:
+    from fink.simulator.replay import Form
+    from fink.simulator.survey import SimulatedNight
 
 SURVEYS = ("ztf", "lsst")
+FORMS: tuple[Form, ...] = ("container", "tarball", "wire")
 DEMO_FOLDER = Path("fink-demo")
 
 
@@ -54,12 +55,16 @@ def simulate(
         raise ConfigError(f"there is no simulated survey {survey}{did_you_mean(survey, SURVEYS)}; there are {', '.join(SURVEYS)}")
     if form not in FORMS:
         raise ConfigError(f"there is no form {form}{did_you_mean(form, FORMS)}; there are {', '.join(FORMS)}")
+    from fink.simulator.survey import simulate_nights
+
     written = [_write(night, folder, form) for night in simulate_nights(survey, nights, alerts, seed, stamps=stamps)]
     show_rows(written, format)
 
 
 def _write(night: SimulatedNight, folder: Path, form: Form) -> dict[str, Any]:
     import pyarrow.parquet as pq
+
+    from fink.simulator.replay import write_night
 
     # resolved, because the working folder is "." and has no name
     truth = folder.resolve().with_name(folder.resolve().name + "-truth")
@@ -82,6 +87,8 @@ def demo(
 
     Examples: `fink demo`, `fink demo --data ztf_public_20181129.tar.gz`
     """
+    from fink.services.report import write_report
+
     _fresh(folder)
     settings = settings_from(folder / "archive", None, files__folder=folder / "substreams")
     sources = [data] if data is not None else _simulated_sky(folder / "packets", seed)
@@ -109,6 +116,10 @@ def _fresh(folder: Path) -> None:
 
 def _simulated_sky(folder: Path, seed: int) -> list[Path]:
     """Write the nights of the demonstration, with some packets damaged and some sent twice, as happens."""
+    from fink.simulator.faults import damage
+    from fink.simulator.replay import write_night
+    from fink.simulator.survey import simulate_nights
+
     with stderr.status("simulating the sky"):
         for show in DEMO:
             nights = simulate_nights(show.survey, show.nights, show.alerts, seed)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pyarrow as pa
 import typer
 
-from fink import factory, filters
+from fink import factory
 from fink.cli.application import ArchiveOption, ConfigOption, FormatOption, OutputOption, app, settings_from
 from fink.cli.output import Format, print_json, show_record, show_rows, show_table, stdout
 from fink.cli.plans import vocabulary
 from fink.errors import NotFoundError, did_you_mean
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SurveyOption = Annotated[str | None, typer.Option(help="Only this survey")]
 
@@ -125,6 +127,8 @@ def substream(
 
     Example: `fink substream fast_risers --limit 10`
     """
+    from fink import filters
+
     with factory.read_archive(settings_from(archive, config)) as reader:
         known = {*filters.registry(), *reader.ledger()["substreams"]}
         if name not in known:

@@ -6,16 +6,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import orjson
-import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fink.columns import Column
-from fink.services.exports import Form, export, form_of
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from fink.columns import Column
+    from fink.services.exports import Form
 
 stdout = Console(highlight=False, soft_wrap=False)
 stderr = Console(stderr=True, highlight=False)
@@ -77,6 +78,8 @@ def _head(title: str) -> None:
 
 def show_table(table: pa.Table, format: Format, output: Path | None, vocabulary: Mapping[str, Column]) -> None:
     """Print or write a table of alerts."""
+    from fink.services.exports import export, form_of
+
     if output is not None:
         form = _FORMS.get(format) or form_of(output)
         output.write_bytes(export(table, form, vocabulary))
@@ -108,4 +111,6 @@ def text_of(value: Any) -> str:
 
 def print_json(document: Any) -> None:
     """Print one JSON document."""
+    import orjson
+
     sys.stdout.buffer.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY, default=str) + b"\n")

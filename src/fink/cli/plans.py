@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
-from fink import columns, factory, filters, science, surveys
+from fink import factory
 from fink.cli.application import ArchiveOption, ConfigOption, FormatOption, SetOption, config_app, filter_app, module_app, settings_from
 from fink.cli.output import Format, print_json, show_record, show_rows, stdout
-from fink.columns import Column
-from fink.conditions import Condition, parse_condition
-from fink.config import setting_names
 from fink.errors import NotFoundError, did_you_mean
+
+if TYPE_CHECKING:
+    from fink.columns import Column
+    from fink.conditions import Condition
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
 ConditionArgument = Annotated[
@@ -28,6 +29,8 @@ def list_modules(format: FormatOption = Format.table) -> None:
 
     Example: `fink module list`
     """
+    from fink import science
+
     rows = [
         {"name": m.name, "version": m.version, "measures": m.about, "gives": [c.name for c in m.outputs]}
         for m in science.registry().values()
@@ -41,6 +44,8 @@ def show_module(name: NameArgument, format: FormatOption = Format.table) -> None
 
     Example: `fink module show magnitude_rate`
     """
+    from fink import science
+
     module = _known(name, science.registry(), "science module")
     record: dict[str, Any] = {"name": module.name, "version": module.version, "about": _paragraphs(module.description)}
     record |= {"inputs": list(module.inputs), "where": module.where or None, "reference": module.reference or None}
@@ -59,6 +64,8 @@ def list_filters(format: FormatOption = Format.table) -> None:
 
     Example: `fink filter list`
     """
+    from fink import filters
+
     show_rows(
         [
             {"name": s.name, "holds": s.about, "where": s.where, "surveys": list(s.surveys) or None, "on_demand": s.on_demand}
@@ -74,6 +81,8 @@ def show_filter(name: NameArgument, format: FormatOption = Format.table) -> None
 
     Example: `fink filter show fast_risers`
     """
+    from fink import filters
+
     declared = _known(name, filters.registry(), "substream")
     condition = _condition(declared.where)
     record = {"name": name, "holds": declared.about, "about": _paragraphs(declared.description), "where": declared.where}
@@ -122,6 +131,8 @@ def try_filter(
 
 
 def _restricted(where: str, night: int | None, survey: str | None) -> str:
+    from fink import surveys
+
     if survey is not None and survey not in surveys.registry():
         raise NotFoundError(f"there is no survey {survey}{did_you_mean(survey, surveys.registry())}")
     parts = [f"({where})", f"night = {night}" if night else "", f"survey = '{survey}'" if survey else ""]
@@ -134,6 +145,8 @@ def yield_of_filters(archive: ArchiveOption = None, config: ConfigOption = None,
 
     Example: `fink filter yield`
     """
+    from fink import filters
+
     with factory.read_archive(settings_from(archive, config)) as reader:
         nights = reader.statistics()
     expected = {name: s.per_night for name, s in filters.registry().items()}
@@ -145,7 +158,7 @@ def yields(nights: Mapping[str, Any], expected: Mapping[str, tuple[int, int] | N
     rows = []
     for night in nights["nights"]:
         for name, selected in sorted(night["substreams"].items()):
-            low, high = expected.get(name) or (0, np.iinfo(np.int64).max)
+            low, high = expected.get(name) or (0, sys.maxsize)
             remark = "fewer than expected" if selected < low else "more than expected" if selected > high else ""
             row = {"substream": name, "survey": night["survey"], "night": night["night"], "alerts": night["archived"]}
             rows.append(row | {"selected": selected, "expected": expected.get(name), "remark": remark})
@@ -160,6 +173,8 @@ def show_config(
 
     Example: `fink config show --set run.workers=4`
     """
+    from fink.config import setting_names
+
     settings = settings_from(archive, config, set)
     tree = settings.model_dump(mode="json")
     values = {name: tree[name] if "." not in name else tree[name.partition(".")[0]][name.partition(".")[2]] for name in setting_names()}
@@ -181,6 +196,9 @@ def check_config(
 
 def _condition(text: str) -> Condition:
     """Parse a condition, or take that of a named filter."""
+    from fink import filters
+    from fink.conditions import parse_condition
+
     declared = filters.registry().get(text)
     cuts = {name: cut.where for name, cut in filters.named_cuts().items()}
     types = {name: column.type for name, column in vocabulary().items()}
@@ -189,6 +207,8 @@ def _condition(text: str) -> Condition:
 
 def vocabulary() -> dict[str, Column]:
     """Give every column of core, surveys and modules."""
+    from fink import columns, science, surveys
+
     of_surveys = (survey.columns for survey in surveys.registry().values())
     return columns.merge_columns(columns.CORE, *of_surveys, *(module.outputs for module in science.registry().values()))
 

@@ -6,22 +6,22 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn, track
 
-from fink import factory, surveys
-from fink.archive.embedded import EmbeddedArchive
+from fink import factory
 from fink.cli.application import ArchiveOption, ConfigOption, FormatOption, SetOption, app, settings_from
 from fink.cli.output import Format, print_json, show_record, show_rows, stderr, stdout
-from fink.commits import Commit
-from fink.config import Settings
-from fink.engines.embedded import RunSummary
-from fink.engines.plan import Plan
-from fink.engines.replay import replay_commit
-from fink.services.enrichment import Unreadable, write_tables
-from fink.streams import Source
+
+if TYPE_CHECKING:
+    from fink.archive.embedded import EmbeddedArchive
+    from fink.commits import Commit
+    from fink.config import Settings
+    from fink.engines.embedded import RunSummary
+    from fink.engines.plan import Plan
+    from fink.services.enrichment import Unreadable
+    from fink.streams import Source
 
 SourcesArgument = Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Packets, containers, folders, a night's tarballs")]
 
@@ -70,6 +70,8 @@ def _source(sources: list[Path], settings: Settings, archive: EmbeddedArchive, *
 @contextmanager
 def progress(total: int | None) -> Iterator[Any]:
     """Show how far a run is, with its rate and counts, where there is a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
     shown = Progress(
         TextColumn("[bold]{task.description}"),
         BarColumn(),
@@ -166,6 +168,9 @@ def enrich(
 
 
 def _tables(sources: list[Path], settings: Settings, plan: Plan | None, output: Path, format: Format) -> None:
+    from fink import surveys
+    from fink.services.enrichment import write_tables
+
     source = factory.files_source(sources, settings)
     present = [surveys.registry()[name] for name in source.surveys]
     unreadable: list[Unreadable] = []
@@ -198,6 +203,11 @@ def reprocess(
 
     Example: `fink reprocess --commit 12`
     """
+    from rich.progress import track
+
+    from fink import surveys
+    from fink.engines.replay import replay_commit
+
     settings = settings_from(archive, config, set)
     surveys.configure(settings.surveys)
     plan = factory.build_plan(settings)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,23 @@ def test_the_words_that_scripts_rely_on_are_there() -> None:
     assert said >= {f"archive {word}" for word in ("verify", "compact", "stats", "copy")}
     assert said >= {f"filter {word}" for word in ("list", "show", "check", "test", "yield")}
     assert said >= {"module list", "module show", "config check", "config show"}
+
+
+HEAVY = {"astropy", "duckdb", "fastavro", "numba", "numpy", "pandas", "polars", "pyarrow", "pydantic", "rocksdict", "sqlglot"}
+
+
+@pytest.mark.parametrize("what", ["fink", "fink.factory", "fink.cli", "fink.cli.application"])
+def test_help_and_completion_wait_for_no_heavy_library(what: str) -> None:
+    code = f"import sys, {what}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "fink" in loaded
+    assert not loaded & HEAVY
+
+
+def test_the_version_is_that_of_the_package(fink: Fink) -> None:
+    said = fink("--version")
+    assert (said.status, said.out.strip()) == (0, f"fink {version('fink')}")
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)

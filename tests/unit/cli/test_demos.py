@@ -10,6 +10,7 @@ import pytest
 from command_line import Fink
 from fink.cli import demos
 from fink.cli.demos import Show
+from fink.simulator import replay
 from fink.simulator.survey import simulate_nights
 
 SMALL = (Show("ztf", 60, 2), Show("lsst", 40, 1))
@@ -17,6 +18,10 @@ SMALL = (Show("ztf", 60, 2), Show("lsst", 40, 1))
 
 def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_every_form_of_packets_is_offered() -> None:
+    assert demos.FORMS == replay.FORMS
 
 
 @pytest.mark.parametrize("survey", demos.SURVEYS)
