@@ -129,10 +129,10 @@ def build_plan(
     known_filters = filters.registry() if filter_registry is None else filter_registry
     given = columns.merge_columns(columns.CORE, *(survey.columns for survey in surveys.registry().values()))
     wanted = _named(modules, known_modules, "science module")
-    chosen = _with_what_they_need(wanted, known_modules, given)
+    cuts = {name: cut.where for name, cut in filters.named_cuts().items()}
+    chosen = _with_what_they_need(wanted, known_modules, given, cuts)
     vocabulary = columns.merge_columns(given.values(), *(_outputs(module) for module in chosen.values()))
     types = {name: column.type for name, column in vocabulary.items()}
-    cuts = {name: cut.where for name, cut in filters.named_cuts().items()}
     steps = tuple(_step(module, types, cuts, artifacts) for module in _in_order(chosen, given, types, cuts))
     standing = substreams or [name for name, declared in sorted(known_filters.items()) if not declared.on_demand]
     named = _named(standing, known_filters, "substream") if standing else {}
@@ -151,7 +151,7 @@ def _usable(
 ) -> dict[str, tuple[Substream, Condition]]:
     """Compile the conditions; with only some modules asked for, leave out the filters that need others."""
     usable = {}
-    everything = types if strict else {**types, **_all_output_types()}
+    everything = types if strict else {**types, **all_output_types()}
     for name, declared in substreams.items():
         condition = parse_condition(declared.where, everything, cuts)
         if condition.columns <= types.keys():
@@ -159,7 +159,8 @@ def _usable(
     return usable
 
 
-def _all_output_types() -> dict[str, pa.DataType]:
+def all_output_types() -> dict[str, pa.DataType]:
+    """Give the type of every column that some module adds, whether or not a plan has it."""
     return {column.name: column.type for module in science.registry().values() for column in _outputs(module)}
 
 
@@ -192,9 +193,11 @@ def _producers(modules: Mapping[str, ScienceModule]) -> dict[str, str]:
 
 
 def _with_what_they_need(
-    wanted: Mapping[str, ScienceModule], known: Mapping[str, ScienceModule], given: Mapping[str, Column]
+    wanted: Mapping[str, ScienceModule], known: Mapping[str, ScienceModule], given: Mapping[str, Column], cuts: Mapping[str, str]
 ) -> dict[str, ScienceModule]:
+    """Add to modules those whose columns they, or their conditions, read."""
     producers = _producers(known)
+    types = {column.name: column.type for column in (*given.values(), *(c for module in known.values() for c in _outputs(module)))}
     chosen: dict[str, ScienceModule] = {}
     waiting = list(wanted.values())
     while waiting:
@@ -202,12 +205,17 @@ def _with_what_they_need(
         if module.name in chosen:
             continue
         chosen[module.name] = module
-        for name in module.input_columns - given.keys():
+        for name in _read_by(module, types, cuts) - given.keys():
             if name not in producers:
                 hint = did_you_mean(name, [*given, *producers])
                 raise PlanError(f"science module {module.name} needs the column {name}, which nothing gives{hint}")
             waiting.append(known[producers[name]])
     return chosen
+
+
+def _read_by(module: ScienceModule, types: Mapping[str, pa.DataType], cuts: Mapping[str, str]) -> frozenset[str]:
+    """Give the columns that a module or its condition reads."""
+    return module.input_columns | (parse_condition(module.where, types, cuts).columns if module.where else frozenset())
 
 
 def _step(module: ScienceModule, types: Mapping[str, pa.DataType], cuts: Mapping[str, str], folder: Path | None) -> Step:
@@ -220,13 +228,8 @@ def _in_order(
 ) -> Iterable[ScienceModule]:
     """Order modules so that each comes after those whose columns it reads; ties go by name, so the order is always the same."""
     producers = _producers(chosen)
-    needs: dict[str, list[str]] = {}
-    for module in chosen.values():
-        read = module.input_columns
-        if module.where:
-            read |= parse_condition(module.where, types, cuts).columns
-        needs[module.name] = sorted({producers[name] for name in read - given.keys()})
-    sorter = TopologicalSorter({name: needs[name] for name in sorted(needs)})
+    needs = {name: {producers[column] for column in _read_by(chosen[name], types, cuts) - given.keys()} for name in sorted(chosen)}
+    sorter = TopologicalSorter({name: sorted(names) for name, names in needs.items()})
     try:
         sorter.prepare()
     except CycleError as error:

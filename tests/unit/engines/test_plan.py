@@ -153,6 +153,14 @@ class Offset:
         return cls(float(path.read_text()), path.read_text())
 
 
+def test_a_module_brings_along_those_that_its_condition_reads() -> None:
+    first = module("zeta", brighter, ("mag",), "brighter")
+    second = module("alpha", lambda mag: {"twice": 2 * mag}, ("mag",), "twice", where="brighter > 18 AND zeta_status = 0")
+    plan = build_plan(["alpha"], module_registry=registry(second, first), filter_registry={})
+    assert [step.module.name for step in plan.steps] == ["zeta", "alpha"]
+    assert plan.run(batch([20.0, 18.0]))[0].alerts["twice"].to_pylist() == [40.0, None]
+
+
 def test_an_artifact_reaches_the_module_that_names_it(tmp_path: Path) -> None:
     zero_point = Artifact("zero_point", ("zero.txt",), Offset.read, "a number")
     shifted = module("shifted", lambda zero_point, mag: {"shift": mag + zero_point.value}, ("zero_point", "mag"), "shift")
