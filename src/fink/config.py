@@ -64,6 +64,17 @@ class RetentionSettings(_Section):
         return value
 
 
+class UserSettings(_Section):
+    """What users' own substreams may cost and take: what is beyond is refused when one is created, or paused while it runs."""
+
+    per_owner: int = Field(100, ge=0, description="Substreams that one owner may have switched on")
+    changes_per_hour: int = Field(120, ge=0, description="Changes that one owner may make in an hour")
+    most_per_night: int = Field(20_000, ge=1, description="Alerts that a substream may take in a night at most, by its owner's choice")
+    microseconds: float = Field(10, gt=0, description="Processor time that one substream may take [us an alert]")
+    total_microseconds: float = Field(100, gt=0, description="Processor time that all of them may take together [us an alert]")
+    positions: int = Field(1_000_000, ge=1, description="Positions of a watchlist at most")
+
+
 class FilesSettings(_Section):
     """Where committed substreams are written as files."""
 
@@ -139,6 +150,7 @@ class Settings(BaseSettings):
     batch: BatchSettings = Field(default_factory=BatchSettings)
     run: RunSettings = Field(default_factory=RunSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    users: UserSettings = Field(default_factory=UserSettings)
     files: FilesSettings = Field(default_factory=FilesSettings)
     kafka_out: KafkaOutSettings = Field(default_factory=KafkaOutSettings)
     surveys: SurveySettings = Field(default_factory=SurveySettings)

@@ -45,8 +45,8 @@ class New:
     ----------
     alerts, points, packets, cutouts
         (n,) alerts to archive, by time and number.
-    selections
-        For each substream the places in ``alerts`` that it took.
+    selections, entries
+        For each substream the places in ``alerts`` that it took, and for some what they say of each of these.
     quarantined, seen_items
         Items not seen before, and those seen before.
     duplicates
@@ -67,6 +67,7 @@ class New:
     duplicates: int
     restamped: Mapping[bytes, int]
     late_stamps: Mapping[int, int]
+    entries: Mapping[str, pa.Table]
 
     def __len__(self) -> int:
         return int(self.alerts.num_rows)
@@ -140,12 +141,14 @@ class Applier:
         stamped = np.asarray(outcome.cutouts.length.any(axis=1), np.bool_)
         seen, items = self._seen_items(outcome.quarantined)
         whole = len(rows) == len(ids) and bool((rows == np.arange(len(ids))).all())
+        selections = {name: np.flatnonzero(np.asarray(mask)[rows]) for name, mask in outcome.selections.items()}
         return New(
             alerts=outcome.alerts if whole else outcome.alerts.take(pa.array(rows)),
             points=outcome.points if whole else outcome.points.take(rows),
             packets=outcome.packets if whole else outcome.packets.take(rows),
             cutouts=outcome.cutouts if whole else outcome.cutouts.take(rows),
-            selections={name: np.flatnonzero(np.asarray(mask)[rows]) for name, mask in outcome.selections.items()},
+            selections=selections,
+            entries={name: table.take(pa.array(rows[selections[name]])) for name, table in outcome.entries.items()},
             quarantined=items,
             seen_items=seen,
             duplicates=len(ids) - len(rows),
@@ -225,6 +228,7 @@ class Applier:
         pointers["commit"], pointers["row"], pointers["selected"] = number, np.arange(n), selected
         segments = self._append_packets(outcome, new.packets, new.cutouts, selected, pointers, number)
         _put_selections(changes, number, new.selections, pointers)
+        _put_entries(changes, number, new)
         self._point_at_copies(outcome, new, pointers, number)
         format_ = self._numbering.row_format(new.alerts, self._indexed)
         mjd, ids = new.alerts["mjd"].to_numpy(), new.alerts["alert_id"].to_numpy()
@@ -374,6 +378,29 @@ def _put_selections(changes: Changes, number: int, selections: Mapping[str, NDAr
     for name, rows in selections.items():
         if len(rows):
             changes.put("selections", base + name.encode(), rows.astype("<u4").tobytes())
+
+
+def _put_entries(changes: Changes, number: int, new: New) -> None:
+    """Write what substreams say of the alerts that they took, as the entry of a watchlist; with the alerts' numbers."""
+    for name, table in new.entries.items():
+        if table.num_rows:
+            ids = new.alerts["alert_id"].take(pa.array(new.selections[name]))
+            changes.put(
+                "selections", keys.integer_key(number) + name.encode() + keys.SAID, write_said(table.append_column("alert_id", ids))
+            )
+
+
+def write_said(table: pa.Table) -> bytes:
+    """Write what a substream says of the alerts that it took in a commit."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def read_said(data: bytes | None) -> pa.Table | None:
+    """Read what `write_said` wrote; None where there is nothing."""
+    return None if data is None else pa.ipc.open_stream(data).read_all()
 
 
 def _put_moving(changes: Changes, names: pa.ChunkedArray, ends: list[bytes], row_keys: list[bytes], survey: int) -> None:

@@ -30,6 +30,8 @@ from fink.tables import AlertBatch
 FORMAT = 1
 """Version of the archive's form on disk."""
 
+_DEFINITION = b"substream\0"
+
 READER_CACHE = 128
 """Memory for the block cache of a reader [MB]."""
 
@@ -220,6 +222,16 @@ class EmbeddedArchive(Queries):
             self._store.write(changes)
         return record.identity
 
+    def register_substreams(self, definitions: Mapping[str, bytes]) -> None:
+        """Keep what users' substreams select, by identity: a commit's plan names them, whatever becomes of the user state."""
+        self._writer()
+        changes = self._store.changes()
+        for identity, definition in definitions.items():
+            if self._store.get("meta", _DEFINITION + identity.encode()) is None:
+                changes.put("meta", _DEFINITION + identity.encode(), definition)
+        if len(changes):
+            self._store.write(changes)
+
     def record_follower(self, name: str, commit: int, checksum: str) -> None:
         """Note how far a follower has delivered."""
         self._writer()
@@ -266,6 +278,19 @@ class EmbeddedArchive(Queries):
         if record is None:
             raise NotFoundError(f"the archive {self.folder} knows no plan {plan_id}")
         return PlanRecord.from_bytes(record)
+
+    def substream_definition(self, identity: str) -> bytes:
+        """Give what a user's substream selected, which a plan names by this identity.
+
+        Raises
+        ------
+        NotFoundError
+            If no plan named it.
+        """
+        definition = self._store.get("meta", _DEFINITION + identity.encode())
+        if definition is None:
+            raise NotFoundError(f"the archive {self.folder} knows no user's substream of the identity {identity}")
+        return definition
 
     def follower_position(self, name: str) -> FollowerPosition | None:
         """Give how far a follower has delivered, as it last said; None where it never did."""

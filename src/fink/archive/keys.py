@@ -21,6 +21,9 @@ SKY_ORDER = 29
 MOVING, LONE = 0xFFFFFFFF, 0xFFFFFFFE
 """In place of the pixel: a moving object known by its designation, an alert that belongs to no object."""
 
+SAID = b"\0"
+"""Follows a substream's name in the key of what it says of the alerts that it took in a commit."""
+
 _SIGN = np.uint64(1 << 63)
 
 

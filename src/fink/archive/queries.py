@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fink.archive import keys
-from fink.archive.applying import KINDS, SELECTED
+from fink.archive.applying import KINDS, SELECTED, read_said
 from fink.archive.checksums import row_order
 from fink.archive.cover import cover_cap
 from fink.archive.history import distinct_points
@@ -95,15 +96,26 @@ class Queries:
         return table.take(pa.array(row_order(table))) if kind == "rows" else table
 
     def selected(self, number: int, substream: str) -> tuple[pa.Table, Packets]:
-        """Give the alerts that a substream took in a commit, with every column, and their packets."""
+        """Give the alerts that a substream took in a commit, with every column, and their packets.
+
+        The columns of what the substream itself says of them, as the entry of a watchlist, come last.
+        """
         base = keys.integer_key(number)
         commit = self.commit(number)
-        chosen = np.frombuffer(self._store.get("selections", base + substream.encode()) or b"", "<u4")
+        chosen = self.selected_rows(number, substream)
         rows = self.commit_rows(number).take(pa.array(chosen.astype(np.int64)))
+        said = read_said(self._store.get("selections", base + substream.encode() + keys.SAID))
+        if said is not None:
+            for name in said.column_names[:-1]:
+                rows = rows.append_column(name, said[name])
         packets = np.frombuffer(self._store.get("selections", base) or b"", SELECTED)
         mine = packets[np.searchsorted(packets["row"], chosen)] if len(chosen) else packets[:0]
         name = commit.segments["selected"].name if len(mine) else ""
         return rows, self._lake.read_packets(name, mine["offset"].astype(np.int64), mine["length"].astype(np.int64))
+
+    def selected_rows(self, number: int, substream: str) -> NDArray[np.uint32]:
+        """Give the places in a commit's rows of the alerts that a substream took."""
+        return np.frombuffer(self._store.get("selections", keys.integer_key(number) + substream.encode()) or b"", "<u4")
 
     def files(self) -> dict[str, FileRecord]:
         """Give every file of the lake, as the index lists them."""
@@ -233,12 +245,27 @@ class Queries:
         first = prefix + (keys.float_key(start) if start is not None else b"")
         last = prefix + (keys.float_key(stop) + b"\xff" * 10 if stop is not None else b"\xff" * 8)
         found: list[bytes] = []
+        commits: set[bytes] = set()
         for _, value in self._store.scan_back("substreams", first, last):
             if limit is not None and len(found) >= limit:
                 break
             if keys.read_integer(value[:8]) <= self._last[0]:
                 found.append(value[8:])
-        return self._rows(found)
+                commits.add(value[:8])
+        return self._with_said(self._rows(found), name, sorted(commits))
+
+    def _with_said(self, table: pa.Table, substream: str, commits: list[bytes]) -> pa.Table:
+        """Add what a substream said of the alerts that it took in some commits, where it says anything."""
+        values = self._store.get_all("selections", [commit + substream.encode() + keys.SAID for commit in commits])
+        parts = [part for part in map(read_said, values) if part is not None]
+        if not parts:
+            return table
+        said = pa.concat_tables(parts, promote_options="permissive")
+        places = pc.index_in(table["alert_id"].combine_chunks(), said["alert_id"].combine_chunks())
+        for name in said.column_names:
+            if name != "alert_id":
+                table = table.append_column(name, said[name].take(places))
+        return table
 
     def night(self, night: int, survey: str | None = None) -> pa.Table:
         """Give every column of the alerts of a night."""

@@ -105,8 +105,8 @@ def _chain(archive: Queries, store: Store, lake: Lake, files: dict[str, FileReco
 
 def _selections(store: Store, commit: Commit) -> dict[str, Any]:
     base = keys.integer_key(commit.number)
-    found = {key[8:].decode(): np.frombuffer(value, "<u4") for key, value in store.scan_prefix("selections", base)}
-    return {name: rows for name, rows in found.items() if name}
+    found = {key[8:]: value for key, value in store.scan_prefix("selections", base) if not key.endswith(keys.SAID)}
+    return {name.decode(): np.frombuffer(value, "<u4") for name, value in found.items() if name}
 
 
 def _commit_keys(store: Store, archive: Queries, commit: Commit, alerts: pa.Table, selections: dict[str, Any]) -> list[str]:

@@ -12,7 +12,6 @@ from functools import cache
 
 from fink.errors import PlanError
 
-
 _NO_SUBSTREAMS = frozenset({"cuts", "places", "users"})
 """Files of this package that declare no substream."""
 

@@ -85,6 +85,13 @@ class UserSubstream:
         record: dict[str, Any] = orjson.loads(data)
         return cls(**{**record, "surveys": tuple(record["surveys"])})
 
+    @classmethod
+    def from_record(cls, record: bytes) -> tuple[Self, str]:
+        """Read what `Compiled.record` gave: the definition, and its condition with cuts written out."""
+        definition: dict[str, Any] = orjson.loads(record)
+        canonical = str(definition.pop("canonical"))
+        return cls.from_bytes(orjson.dumps(definition)), canonical
+
     @property
     def reads(self) -> tuple[str, ...]:
         """The columns that its places need."""
