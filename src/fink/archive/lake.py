@@ -7,7 +7,7 @@ next write, and only then counted on. Nobody ever looks into the folders to find
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -358,13 +358,13 @@ class Lake:
             raise ArchiveError(f"{span.name} has {buffer.size} bytes and {span.end} were committed; restore it from a copy")
         return buffer
 
-    def tables(self, name: str, record: FileRecord, *, commit: int | None = None, check: bool = False) -> list[pa.Table]:
-        """Read all that is recorded of a segment of rows or points, or one commit's part; ``check`` compares checksums too."""
+    def tables(self, name: str, record: FileRecord, *, commits: Container[int] | None = None, check: bool = False) -> list[pa.Table]:
+        """Read all that is recorded of a segment of rows or points, or some commits' part; ``check`` compares checksums too."""
         buffer = self._buffer(SegmentSpan(name, 0, record.length))
         data = memoryview(buffer)[: record.length]
         tables = []
         for block in blocks(data, name):
-            if commit in (None, block.commit):
+            if commits is None or block.commit in commits:
                 if check:
                     check_block(data, block, name)
                 tables.append(pa.ipc.open_stream(buffer.slice(block.start, block.end - block.start)).read_all())

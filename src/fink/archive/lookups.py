@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ def find_alerts(lake: Lake, records: Mapping[str, FileRecord], alerts: pa.Table,
     Parameters
     ----------
     alerts
-        Which alerts: a table with at least ``survey``, ``night`` and ``alert_id``.
+        Which alerts: a table with at least ``survey``, ``night`` and ``alert_id``; with ``commit`` less has to be searched.
     columns
         Names of the columns wanted, None for all; those that no row has are left out.
 
@@ -34,7 +34,8 @@ def find_alerts(lake: Lake, records: Mapping[str, FileRecord], alerts: pa.Table,
     for group in alerts.select(["survey", "night"]).group_by(["survey", "night"], use_threads=False).aggregate([]).to_pylist():
         mine = pc.and_(pc.equal(alerts["survey"], group["survey"]), pc.equal(alerts["night"], group["night"]))
         ids = alerts["alert_id"].filter(mine).combine_chunks()
-        parts.append(find_rows(lake, records, group["survey"], group["night"], ids.to_pylist(), columns=names))
+        commits = set(alerts["commit"].filter(mine).to_pylist()) if "commit" in alerts.column_names else None
+        parts.append(find_rows(lake, records, group["survey"], group["night"], ids.to_pylist(), commits=commits, columns=names))
         there = pc.is_in(ids, parts[-1]["alert_id"].combine_chunks())
         places.append(np.flatnonzero(mine.to_numpy())[there.to_numpy(zero_copy_only=False)])
     found = pa.concat_tables(parts, promote_options="permissive")
@@ -48,7 +49,7 @@ def find_rows(
     night: int,
     alert_ids: Sequence[int],
     *,
-    commit: int | None = None,
+    commits: Collection[int] | None = None,
     columns: Sequence[str] | None = None,
 ) -> pa.Table:
     """Give the full rows of alerts, in the order asked; those that are not in the lake are left out.
@@ -57,8 +58,8 @@ def find_rows(
     ----------
     records
         The files that there are, as the index lists them.
-    commit
-        The commit that archived them, where known: then one file is searched instead of a night.
+    commits
+        The commits that archived them, where known: then their files are searched instead of a night.
     columns
         Names of the columns wanted, None for all.
 
@@ -72,11 +73,11 @@ def find_rows(
     wanted = pa.array(alert_ids, pa.int64())
     names = None if columns is None else [*dict.fromkeys(("alert_id", *columns))]
     parts = [_only(empty_table(ROW_COLUMNS), names)]
-    for name, record in _files(records, "rows", survey, night, commit).items():
+    for name, record in _files(records, "rows", survey, night, commits).items():
         if record.state == "parquet":
             parts += _matching_in_parquet(lake, name, "alert_id", wanted, names)
         else:
-            parts += [_only(table, names) for table in _matching(lake.tables(name, record, commit=commit), "alert_id", wanted)]
+            parts += [_only(table, names) for table in _matching(lake.tables(name, record, commits=commits), "alert_id", wanted)]
     found = pa.concat_tables(parts, promote_options="permissive").combine_chunks()
     return _only(found.take(pc.array_sort_indices(pc.index_in(found["alert_id"].combine_chunks(), wanted))), columns)
 
@@ -97,22 +98,24 @@ def commit_part(lake: Lake, records: Mapping[str, FileRecord], kind: Kind, surve
     """
     wanted = pa.array([commit], pa.int64())
     parts = [empty_table(ROW_COLUMNS if kind == "rows" else POINT_COLUMNS)]
-    for name, record in _files(records, kind, survey, night, commit).items():
+    for name, record in _files(records, kind, survey, night, (commit,)).items():
         if record.state == "parquet":
             parts += _matching_in_parquet(lake, name, "commit", wanted)
         else:
-            parts += lake.tables(name, record, commit=commit)
+            parts += lake.tables(name, record, commits=(commit,))
     return pa.concat_tables(parts, promote_options="permissive").combine_chunks()
 
 
-def _files(records: Mapping[str, FileRecord], kind: Kind, survey: str, night: int, commit: int | None) -> dict[str, FileRecord]:
-    """Give the files of a kind, survey and night that can hold a part of a commit."""
+def _files(
+    records: Mapping[str, FileRecord], kind: Kind, survey: str, night: int, commits: Collection[int] | None
+) -> dict[str, FileRecord]:
+    """Give the files of a kind, survey and night that can hold a part of some commits."""
     return {
         name: record
         for name, record in records.items()
         if (record.kind, record.survey, record.night) == (kind, survey, night)
         and record.state != "dropped"
-        and (commit is None or record.first_commit <= commit <= record.last_commit)
+        and (commits is None or any(record.first_commit <= commit <= record.last_commit for commit in commits))
     }
 
 

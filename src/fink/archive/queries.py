@@ -133,7 +133,7 @@ class Queries:
         if found is None:
             return None
         night, pointer = found
-        rows = find_rows(self._lake, self.files(), survey, night, [alert_id], commit=int(pointer["commit"])).to_pylist()
+        rows = find_rows(self._lake, self.files(), survey, night, [alert_id], commits=(int(pointer["commit"]),)).to_pylist()
         return dict(rows[0]) if rows else None
 
     def packet(self, survey: str, alert_id: int) -> tuple[bytes, bytes] | None:
@@ -331,17 +331,19 @@ class Queries:
         return self._table([row for row in self._store.get_all("rows", row_keys) if row is not None])
 
     def _table(self, rows: Sequence[bytes]) -> pa.Table:
-        """Unpack rows in their order, without those above the last commit; columns that a row's format lacks are null."""
+        """Unpack rows in their order with their `commit`, without those above the last; columns that a row's format lacks are null."""
         numbers = np.array([format_number(row) for row in rows], np.int64)
         parts, places = [], []
         for number in np.unique(numbers).tolist():
             mine = np.flatnonzero(numbers == number)
             table, pointers = self._numbering.formats[number].unpack([rows[i] for i in mine.tolist()])
             visible = pointers["commit"] <= self._last[0]
+            table = table.append_column("commit", pa.array(pointers["commit"], pa.int64()))
             parts.append(table if visible.all() else table.filter(pa.array(visible)))
             places.append(mine[visible])
         if not parts:
-            return self._numbering.formats[-1].schema.empty_table() if self._numbering.formats else pa.table({})
+            known = self._numbering.formats[-1].schema if self._numbering.formats else pa.schema([])
+            return known.append(pa.field("commit", pa.int64())).empty_table()
         joined = pa.concat_tables(parts, promote_options="permissive")
         return joined if len(parts) == 1 else joined.take(pa.array(np.argsort(np.concatenate(places), kind="stable")))
 

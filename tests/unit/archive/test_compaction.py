@@ -228,8 +228,8 @@ def test_rows_are_found_wherever_they_lie(index: Published) -> None:
     run_all(index)
     after = find_rows(index.lake, index.records, "ztf", NIGHT, wanted)
     assert after.to_pylist() == before.to_pylist()
-    assert find_rows(index.lake, index.records, "ztf", NIGHT, [3005], commit=3).num_rows == 1
-    assert find_rows(index.lake, index.records, "ztf", NIGHT, [3005], commit=99).num_rows == 0
+    assert find_rows(index.lake, index.records, "ztf", NIGHT, [3005], commits=(3,)).num_rows == 1
+    assert find_rows(index.lake, index.records, "ztf", NIGHT, [3005], commits=(99,)).num_rows == 0
     assert find_rows(index.lake, index.records, "lsst", NIGHT, [3005]).num_rows == 0
     assert find_rows(index.lake, index.records, "ztf", NIGHT, []).num_rows == 0
 

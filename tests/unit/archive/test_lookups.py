@@ -76,7 +76,7 @@ def test_one_commit_is_searched_where_it_is_known(tmp_path: Path, commit: int) -
     (tmp_path / other).unlink()
     lake = Lake(tmp_path, writable=False)
     number = 1000 * commit + 3
-    assert find_rows(lake, published.records, "ztf", NIGHT, [number], commit=commit)["alert_id"].to_pylist() == [number]
+    assert find_rows(lake, published.records, "ztf", NIGHT, [number], commits=(commit,))["alert_id"].to_pylist() == [number]
     with pytest.raises((ArchiveError, NotFoundError)):
         find_rows(lake, published.records, "ztf", NIGHT, [number])
 
