@@ -7,22 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
+import orjson
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fink.codecs.parquet import described
+from fink.codecs.votable import write_votable
 from fink.columns import Column
 from fink.errors import FinkError
 
 Form = Literal["json", "csv", "parquet", "votable"]
 FORMS: tuple[Form, ...] = ("json", "csv", "parquet", "votable")
 
-_EMPTY = {pa.float32(): np.nan, pa.float64(): np.nan, pa.bool_(): False, pa.string(): ""}
+_PANDAS = {pa.int8(): "Int8", pa.int16(): "Int16", pa.int32(): "Int32", pa.int64(): "Int64", pa.bool_(): "boolean"}
 
 
-def export(table: pa.Table, form: Form, vocabulary: Mapping[str, Column]) -> bytes:
+def export(table: pa.Table, form: Form, vocabulary: Mapping[str, Column], *, pandas: bool = False) -> bytes:
     """Write a table.
 
     Parameters
@@ -33,6 +34,8 @@ def export(table: pa.Table, form: Form, vocabulary: Mapping[str, Column]) -> byt
         One of `FORMS`. JSON is a list of objects, with null for what is missing.
     vocabulary
         Meanings, units and UCDs of the columns, as far as they are known.
+    pandas
+        Whether Parquet tells pandas to read whole numbers with its nullable types, so that a missing one does not make floats.
 
     Raises
     ------
@@ -45,11 +48,23 @@ def export(table: pa.Table, form: Form, vocabulary: Mapping[str, Column]) -> byt
         return _frame(_flat(table)).write_csv().encode()
     if form == "parquet":
         sink = io.BytesIO()
-        pq.write_table(table.cast(described(table.schema, vocabulary)), sink, compression="zstd")
+        schema = described(table.schema, vocabulary)
+        schema = schema.with_metadata({**(schema.metadata or {}), b"pandas": _for_pandas(schema)}) if pandas else schema
+        pq.write_table(table.cast(schema), sink, compression="zstd")
         return sink.getvalue()
     if form == "votable":
-        return _votable(_flat(table), vocabulary)
+        return write_votable(_flat(table), vocabulary)
     raise FinkError(f"there is no form {form!r}; choose one of {', '.join(FORMS)}")
+
+
+def _for_pandas(schema: pa.Schema) -> bytes:
+    """Say in pandas' own words (the metadata of its Parquet files) which types to read into."""
+    columns = [
+        {"name": field.name, "field_name": field.name, "pandas_type": str(field.type), "numpy_type": _PANDAS[field.type], "metadata": None}
+        for field in schema
+        if field.type in _PANDAS
+    ]
+    return orjson.dumps({"index_columns": [], "column_indexes": [], "columns": columns, "pandas_version": "2.0.0"})
 
 
 def form_of(path: Path) -> Form:
@@ -76,24 +91,3 @@ def _flat(table: pa.Table) -> pa.Table:
     """Leave out nested columns, which CSV and VOTable tables cannot hold."""
     flat = [name for name, kind in zip(table.column_names, table.schema.types, strict=True) if not pa.types.is_nested(kind)]
     return table.select(flat)
-
-
-def _votable(table: pa.Table, vocabulary: Mapping[str, Column]) -> bytes:
-    from astropy.io.votable import from_table, writeto
-    from astropy.table import MaskedColumn, Table
-
-    columns = []
-    for name in table.column_names:
-        values = table[name].combine_chunks()
-        values = values.cast(pa.int16()) if values.type == pa.int8() else values  # VOTable has no signed byte
-        null = values.is_null().to_numpy(zero_copy_only=False)
-        filled = values.fill_null(_EMPTY.get(values.type, 0)) if values.null_count else values
-        data = np.array(filled.to_pylist(), dtype=str) if pa.types.is_string(values.type) else filled.to_numpy(zero_copy_only=False)
-        columns.append(MaskedColumn(data, name=name, mask=null, unit=vocabulary[name].unit or None if name in vocabulary else None))
-    votable = from_table(Table(columns))
-    for field in votable.get_first_table().fields:
-        if field.name in vocabulary:
-            field.ucd, field.description = vocabulary[field.name].ucd, vocabulary[field.name].about
-    sink = io.BytesIO()
-    writeto(votable, sink, tabledata_format="tabledata")
-    return sink.getvalue()
