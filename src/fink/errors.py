@@ -34,6 +34,10 @@ class SchemaError(FinkError):
     """An Avro schema is unknown, cannot be read, or is of a version that is not supported."""
 
 
+class RegistryError(SchemaError):
+    """The schema registry does not answer; it may later."""
+
+
 class SourceError(FinkError):
     """A source of alerts is not there or cannot be read."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fink.services.components import Component
     from fink.streams import Follower, Source
     from fink.streams.files import FilesSource
-    from fink.streams.inventory import SchemaOfId
+    from fink.streams.recognition import SchemaOfId
     from fink.streams.watch import WatchedFiles
 
 
@@ -138,6 +138,7 @@ def run(
         on_commit,
         handlers=request_handlers(archive, settings),
         max_lag=settings.files.max_lag,
+        users=settings.users,
     )
     return engine.run(source)
 
@@ -146,13 +147,15 @@ def replay_quarantine(archive: EmbeddedArchive, settings: Settings, identities: 
     """Try to read quarantined items again; give the number of those that are archived now."""
     from fink import surveys
     from fink.engines.quarantine import replay_items
+    from fink.engines.users import UserFilters
     from fink.streams.files import FilesSource
 
     surveys.configure(settings.surveys)
     find = schema_of_id(settings)
-    return replay_items(
-        archive, build_plan(settings), lambda path: FilesSource([path], surveys.registry(), find), settings.batch, identities
-    )
+    plan = build_plan(settings)
+    users = UserFilters(archive, plan, settings.users)
+    users.follow()
+    return replay_items(archive, plan, lambda path: FilesSource([path], surveys.registry(), find), settings.batch, identities, users)
 
 
 def request_handlers(archive: EmbeddedArchive, settings: Settings) -> dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]]:

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from fink.codecs.schemas import parse_schema
-from fink.errors import SchemaError
+from fink.errors import RegistryError, SchemaError
 
 MAGIC = b"\x00"
 """First byte of a message in the wire format."""
@@ -66,10 +66,14 @@ class SchemaStore:
         ------
         SchemaError
             If it is nowhere, or of a version that is not supported; the message names the number and the remedy.
+        RegistryError
+            If the registry does not answer; it is asked again the next time.
         """
         if number not in self._found:
             try:
                 self._found[number] = self._look_for(number)
+            except RegistryError:
+                raise
             except SchemaError as error:
                 self._found[number] = error
         found = self._found[number]
@@ -106,9 +110,9 @@ class SchemaStore:
             error.close()
             if error.code == 404:
                 return None
-            raise SchemaError(f"schema {number}: the registry answered {error.code} to {url}; look at its log") from error
+            raise RegistryError(f"schema {number}: the registry answered {error.code} to {url}; look at its log") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise SchemaError(f"schema {number}: no answer from {url} ({error}); check surveys.registry") from error
+            raise RegistryError(f"schema {number}: no answer from {url} ({error}); check surveys.registry") from error
         if kept:
             _write_whole(kept, text)
         return text

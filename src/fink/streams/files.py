@@ -18,8 +18,9 @@ from fink.commits import UNKNOWN_NIGHT, Quarantined
 from fink.config import BatchSettings
 from fink.errors import SourceError
 from fink.streams import Allocate, SourceBatch
-from fink.streams.inventory import BLOCKS, NO_SCHEMA, PLAIN, Inventory, SchemaOfId, Surveyor
+from fink.streams.inventory import BLOCKS, NO_SCHEMA, PLAIN, Inventory, Surveyor
 from fink.streams.payloads import FileState, PayloadReader, unpack
+from fink.streams.recognition import SchemaOfId
 from fink.surveys import Survey
 from fink.tables import PADDING, Packets
 

@@ -5,7 +5,7 @@ Knowing the nights beforehand is what lets a source give them in order, however 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fink.codecs.containers import MAGIC, MOST_BYTES, TRUNCATED, Broken, KnownHeaders, Records, confluent_id, read_containers, read_header
-from fink.codecs.schemas import parse_schema
+from fink.codecs.containers import MAGIC, MOST_BYTES, TRUNCATED, Broken, KnownHeaders, Records, read_containers, read_header
 from fink.commits import UNKNOWN_NIGHT
 from fink.errors import PacketError, SchemaError, SourceError
 from fink.streams.payloads import Unit, units_of, unpack
+from fink.streams.recognition import Recogniser, SchemaOfId
 from fink.surveys import Survey
 from fink.tables import PADDING, Packets
 
@@ -47,8 +47,6 @@ ITEM = np.dtype(
 
 ``writer`` is the schema that it was written in, also of a record that cannot be read.
 """
-
-SchemaOfId = Callable[[int], bytes]
 
 
 @dataclass
@@ -110,11 +108,9 @@ class Surveyor:
     """
 
     def __init__(self, surveys: Mapping[str, Survey], schema_of_id: SchemaOfId) -> None:
-        self.inventory = Inventory(surveys=tuple(surveys))
-        self._surveys = list(surveys.values())
-        self._schema_of_id = schema_of_id
+        self._recogniser = Recogniser(surveys, schema_of_id)
+        self.inventory = Inventory(schemas=self._recogniser.schemas, surveys=tuple(surveys))
         self._known = KnownHeaders()
-        self._recognised: dict[bytes, tuple[int, int, str]] = {}
         self._waiting: list[tuple[int, bytes]] = []
         self._waiting_bytes = 0
         self._kept = 0
@@ -190,32 +186,13 @@ class Surveyor:
         groups: dict[tuple[bytes, int], list[tuple[int, bytes]]] = {}
         for number, data in items:
             try:
-                groups.setdefault(self._bare_schema(data), []).append((number, data))
+                groups.setdefault(self._recogniser.bare_schema(data), []).append((number, data))
             except (SchemaError, PacketError) as error:
                 self.inventory.add_broken(number, 0, len(data), str(error))
         for (schema, start), members in groups.items():
             buffer, starts, ends = self._buffer.joined([data for _, data in members])
             units = np.array([number for number, _ in members], np.int64)
             self._enter_packets(schema, buffer, starts + start, ends, units, starts)
-
-    def _bare_schema(self, data: bytes) -> tuple[bytes, int]:
-        """Find the schema of a record without a header, and where the record begins."""
-        if not data:
-            raise PacketError("the file is empty")
-        if data[0] == 0 and len(data) > 5:
-            number = confluent_id(data)
-            try:
-                return self._schema_of_id(number), 5
-            except SchemaError:
-                if 0 < number < 1 << 20:
-                    raise
-        buffer, starts, ends = self._buffer.joined([data])
-        for survey in self._surveys:
-            for schema in survey.writer_schemas():
-                packets = Packets(buffer, starts, ends, np.zeros(1, np.int32), (schema,))
-                if not survey.nights(packets)[1]:
-                    return schema, 0
-        raise PacketError(f"{_kind_of(data)}, and no record of a known survey")
 
     def _look_at_large(self, whole: Unit) -> None:
         """Enter a file larger than memory should hold, piece by piece: each piece is a unit of its own."""
@@ -279,15 +256,15 @@ class Surveyor:
         """Enter records of one schema with their nights; those that cannot be read become items with a reason."""
         if len(starts) == 0:
             return
-        schema_number, survey_number, refusal = self._recognise(schema)
+        writer = self._recogniser.writer(schema)
         rows = np.zeros(len(starts), ITEM)
-        rows["unit"], rows["start"], rows["end"], rows["writer"] = units, starts - origins, ends - origins, schema_number
-        if refusal:
-            self._refuse_rows(rows, slice(None), refusal)
+        rows["unit"], rows["start"], rows["end"], rows["writer"] = units, starts - origins, ends - origins, writer.number
+        if writer.refusal:
+            self._refuse_rows(rows, slice(None), writer.refusal)
         else:
             packets = Packets(buffer, starts, ends, np.zeros(len(starts), np.int32), (schema,))
-            nights, refusals = self._surveys[survey_number].nights(packets)
-            rows["night"], rows["schema"], rows["survey"], rows["reason"] = nights, schema_number, survey_number, -1
+            nights, refusals = self._recogniser.surveys[writer.survey].nights(packets)
+            rows["night"], rows["schema"], rows["survey"], rows["reason"] = nights, writer.number, writer.survey, -1
             for unreadable in refusals:
                 self._refuse_rows(rows, unreadable.row, unreadable.reason)
         self.inventory.parts.append(rows)
@@ -297,23 +274,6 @@ class Surveyor:
         self.inventory.reasons.append(reason)
         rows["schema"][which], rows["survey"][which], rows["night"][which] = NO_SCHEMA, -1, UNKNOWN_NIGHT
         rows["reason"][which] = len(self.inventory.reasons) - 1
-
-    def _recognise(self, schema: bytes) -> tuple[int, int, str]:
-        """Find the survey of a writer's schema: number of the schema, of the survey, and why it is refused if it is."""
-        if schema not in self._recognised:
-            self.inventory.schemas.append(schema)
-            self._recognised[schema] = (len(self.inventory.schemas) - 1, *self._find_survey(schema))
-        return self._recognised[schema]
-
-    def _find_survey(self, schema: bytes) -> tuple[int, str]:
-        for number, survey in enumerate(self._surveys):
-            try:
-                if survey.recognises(schema):
-                    return number, ""
-            except SchemaError as error:
-                return -1, str(error)
-        names = ", ".join(survey.name for survey in self._surveys)
-        return -1, f"the record's schema {parse_schema(schema).fullname} is not of a known survey ({names})"
 
 
 @dataclass(frozen=True)
@@ -328,22 +288,6 @@ class _Piece:
 def _more_would_mend(item: Broken) -> bool:
     """Say whether a break at the end of a piece may come from the cut alone, which may fall into a number or a sync marker."""
     return item.reason == TRUNCATED or item.end - item.start < 32
-
-
-_KINDS = {b"PAR1": "a Parquet file", b"\x89HDF": "an HDF5 file", b"SIMPLE  =": "a FITS file", b"<": "XML text"}
-
-
-def _kind_of(data: bytes) -> str:
-    """Say what bytes are that are no alerts, as far as their beginning tells."""
-    for beginning, kind in _KINDS.items():
-        if data.startswith(beginning):
-            return kind
-    beginning = data[:2000]
-    if not all(byte >= 32 or byte in b"\t\n\r" for byte in beginning):
-        return "neither an Avro container nor a framed message"
-    if beginning.lstrip()[:1] in (b"{", b"["):
-        return "an Avro schema" if b'"fields"' in data or b'"type"' in beginning else "JSON text"
-    return "text"
 
 
 class _Buffer:
