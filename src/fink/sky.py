@@ -123,41 +123,52 @@ def _spread(value: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def pixel_at(order: int, ra: float, dec: float) -> Any:
+    """HEALPix pixel, nested scheme, of one position [deg]; -1 where it is not finite. For kernels; see `healpix`."""
+    if not (np.isfinite(ra) and abs(dec) <= 90.0):
+        return np.int64(-1)
+    n_side = np.int64(1) << order
+    z = np.sin(np.radians(dec))
+    za = abs(z)
+    t = (ra % 360.0) / 90.0
+    if za <= 2.0 / 3.0:
+        up, down = n_side * (0.5 + t - z * 0.75), n_side * (0.5 + t + z * 0.75)
+        jp, jm = np.int64(np.floor(up)), np.int64(np.floor(down))
+        ifp, ifm = jp >> order, jm >> order
+        if ifp == ifm:
+            face = (ifp & 3) | 4
+        elif ifp < ifm:
+            face = ifp & 3
+        else:
+            face = (ifm & 3) + 8
+        ix, iy = jm & (n_side - 1), n_side - (jp & (n_side - 1)) - 1
+    else:
+        quarter = min(np.int64(t), np.int64(3))
+        # 3 (1 - |z|) loses all digits near a pole; the half angle keeps them
+        s = np.sin(np.radians((90.0 - abs(dec)) * 0.5))
+        edge = n_side * np.sqrt(6.0) * s
+        jp = min(np.int64((t - quarter) * edge), n_side - 1)
+        jm = min(np.int64((1.0 - (t - quarter)) * edge), n_side - 1)
+        if z >= 0:
+            face, ix, iy = quarter, n_side - jm - 1, n_side - jp - 1
+        else:
+            face, ix, iy = quarter + 8, jp, jm
+    return nested_pixel(order, face, ix, iy)
+
+
+@njit(cache=True, nogil=True)
+def nested_pixel(order: int, face: int, ix: int, iy: int) -> Any:
+    """Number, in the nested scheme, of the pixel at column ``ix`` and row ``iy`` of one of the 12 faces. For kernels."""
+    return (np.int64(face) << (2 * order)) + _spread(ix) + (_spread(iy) << 1)
+
+
+@njit(cache=True, nogil=True)
 def healpix(order: int, ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.int64]:
     """HEALPix pixel, nested scheme, of positions [deg] at an order from 0 to 29.
 
     A position that is not finite gives -1. Górski et al. 2005, doi:10.1086/427976.
     """
-    n_side = np.int64(1) << order
     out = np.empty(len(ra), np.int64)
     for i in range(len(ra)):
-        if not (np.isfinite(ra[i]) and abs(dec[i]) <= 90.0):
-            out[i] = -1
-            continue
-        z = np.sin(np.radians(dec[i]))
-        za = abs(z)
-        t = (ra[i] % 360.0) / 90.0
-        if za <= 2.0 / 3.0:
-            up, down = n_side * (0.5 + t - z * 0.75), n_side * (0.5 + t + z * 0.75)
-            jp, jm = np.int64(np.floor(up)), np.int64(np.floor(down))
-            ifp, ifm = jp >> order, jm >> order
-            if ifp == ifm:
-                face = (ifp & 3) | 4
-            elif ifp < ifm:
-                face = ifp & 3
-            else:
-                face = (ifm & 3) + 8
-            ix, iy = jm & (n_side - 1), n_side - (jp & (n_side - 1)) - 1
-        else:
-            quarter = min(np.int64(t), np.int64(3))
-            # 3 (1 - |z|) loses all digits near a pole; the half angle keeps them
-            s = np.sin(np.radians((90.0 - abs(dec[i])) * 0.5))
-            edge = n_side * np.sqrt(6.0) * s
-            jp = min(np.int64((t - quarter) * edge), n_side - 1)
-            jm = min(np.int64((1.0 - (t - quarter)) * edge), n_side - 1)
-            if z >= 0:
-                face, ix, iy = quarter, n_side - jm - 1, n_side - jp - 1
-            else:
-                face, ix, iy = quarter + 8, jp, jm
-        out[i] = (face << (2 * order)) + _spread(ix) + (_spread(iy) << 1)
+        out[i] = pixel_at(order, ra[i], dec[i])
     return out
