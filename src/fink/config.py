@@ -140,6 +140,15 @@ class SurveySettings(_Section):
     elasticc_flux_unit: Literal["nJy", "FLUXCAL"] = Field("nJy", description="Unit of the fluxes in ELAsTiCC packets")
 
 
+class ServeSettings(_Section):
+    """How `fink serve` answers."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 listens on all")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
+    survey: Literal["lsst", "ztf"] = Field("lsst", description="Survey whose routes answer under /api/v1")
+    readers: int = Field(4, ge=1, le=64, description="Questions that are answered at the same time")
+
+
 class Settings(BaseSettings):
     """All settings of Fink, from the command line, the environment, then ``fink.toml``; the first that says wins."""
 
@@ -154,6 +163,7 @@ class Settings(BaseSettings):
     files: FilesSettings = Field(default_factory=FilesSettings)
     kafka_out: KafkaOutSettings = Field(default_factory=KafkaOutSettings)
     surveys: SurveySettings = Field(default_factory=SurveySettings)
+    serve: ServeSettings = Field(default_factory=ServeSettings)
 
     @classmethod
     def settings_customise_sources(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fink.engines.embedded import RunSummary
     from fink.engines.plan import Plan
     from fink.services.components import Component
+    from fink.services.live import LiveArchive
     from fink.streams import Follower, Source
     from fink.streams.files import FilesSource
     from fink.streams.recognition import SchemaOfId
@@ -75,6 +76,22 @@ def read_archive(settings: Settings) -> EmbeddedArchive:
     from fink.archive.embedded import EmbeddedArchive
 
     return EmbeddedArchive.reader(settings.archive)
+
+
+def live_archive(settings: Settings) -> LiveArchive:
+    """Make the readers of the archive that a server lends to its askers.
+
+    Raises
+    ------
+    ArchiveError
+        If there is no archive.
+    """
+    from fink.services.live import LiveArchive
+
+    live = LiveArchive(lambda: read_archive(settings), settings.serve.readers)
+    with live.reading():
+        # whether there is an archive shows at the start, and not with the first question
+        return live
 
 
 def build_plan(settings: Settings) -> Plan:
