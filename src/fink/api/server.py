@@ -1,0 +1,48 @@
+"""The server process: the application behind uvicorn, on a socket whose address is known before the first question."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from fink.api.application import build_application
+from fink.archive.rows import declared_columns
+from fink.config import ServeSettings
+from fink.errors import ConfigError
+from fink.services.live import LiveArchive
+
+
+def listen(archive: LiveArchive, settings: ServeSettings, ready: Callable[[str], None] = lambda url: None) -> None:
+    """Answer until the process is told to stop (SIGTERM or Ctrl-C).
+
+    Parameters
+    ----------
+    ready
+        Told the address, once connections are accepted.
+
+    Raises
+    ------
+    ConfigError
+        If nobody may listen at that address, or somebody does already.
+    """
+    bound = _bind(settings)
+    application = build_application(archive, declared_columns(), default_survey=settings.survey)
+    server = uvicorn.Server(uvicorn.Config(application, log_level="warning", access_log=False, lifespan="off"))
+    host, port = bound.getsockname()[:2]
+    ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    server.run(sockets=[bound])
+
+
+def _bind(settings: ServeSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((settings.host, settings.port))
+        bound.listen(2048)
+    except OSError as error:
+        bound.close()
+        raise ConfigError(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}; choose another port") from error
+    return bound
