@@ -1,7 +1,8 @@
 """Colour: the magnitude difference of two bands in one night, its interval, and how fast it changes.
 
-The alert's flux is set beside the good point of another band that is nearest to it in time, within half a day before:
-a detection or forced photometry, positive and of three sigma or more. The colour is always the bluer band minus the redder
+The alert's flux is set beside the good point of another band of its survey that is nearest to it in time, within half a day
+before: a detection or forced photometry, positive and of three sigma or more. (Where light curves mix surveys, passbands of one
+letter differ: two surveys' fluxes make no colour.) The colour is always the bluer band minus the redder
 one, by effective wavelength, so that larger is redder; `colour_bands` names them. The interval from 5 to 95 % is
 Fieller's for the ratio of two Gaussian fluxes, exact; `colour_err` is the first-order error.
 
@@ -35,7 +36,7 @@ _UCD = "phot.color"
 
 
 @science_module(
-    version="1.0",
+    version="1.1",
     outputs=(
         Column("colour", pa.float32(), "mag", _UCD, "Magnitude in the bluer minus that in the redder of colour_bands", indexed=True),
         Column("colour_err", pa.float32(), "mag", f"stat.error;{_UCD}", "One-sigma error of colour"),
@@ -54,7 +55,9 @@ def colour(mjd: NDArray[np.float64], lightcurves: LightCurves) -> Columns:
     """Set each alert beside another band of its night."""
     lc = lightcurves
     own = own_points(lc.offsets, lc.mjd, lc.kind, mjd)
-    values, pairs = _colours(lc.offsets, own, lc.mjd, lc.band, lc.kind, lc.flux, lc.flux_err, lc.wavelengths)
+    surveys = [band.survey for band in lc.bands]
+    survey = np.array([surveys.index(name) for name in surveys], np.int64)
+    values, pairs = _colours(lc.offsets, own, lc.mjd, lc.band, lc.kind, lc.flux, lc.flux_err, lc.wavelengths, survey)
     names = pa.array([f"{blue.name}-{red.name}" for blue in lc.bands for red in lc.bands], pa.string())
     bands = names.take(pa.array(pairs, mask=pairs < 0))
     return {name: values[:, i] for i, name in enumerate(_VALUES)} | {"colour_bands": bands}
@@ -67,19 +70,25 @@ def _good(j: int, kind: Any, flux: Any, flux_err: Any) -> bool:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _partner(first: int, last: int, at: int, wanted: int, mjd: Any, band: Any, kind: Any, flux: Any, flux_err: Any) -> int:
-    """Find the good point nearest in time to ``at``, of the wanted band, or of any other where that is -1; -1 if none is near."""
+def _is_other(band: int, at: int, wanted: int, survey: Any) -> bool:
+    """Say whether a band is the wanted one, or where that is -1 any but ``at`` of its survey."""
+    return bool(band == wanted if wanted >= 0 else band != at and survey[band] == survey[at])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _partner(first: int, last: int, at: int, wanted: int, mjd: Any, band: Any, kind: Any, flux: Any, flux_err: Any, survey: Any) -> int:
+    """Find the good point nearest in time to ``at``, of the wanted band, or where that is -1 of any other of the survey; -1 if none."""
     best, nearest = -1, SAME_NIGHT
     for j in range(at - 1, first - 1, -1):
         if mjd[at] - mjd[j] > nearest:
             break
-        other = band[j] == wanted if wanted >= 0 else band[j] != band[at]
+        other = _is_other(band[j], band[at], wanted, survey)
         if other and (best < 0 or mjd[at] - mjd[j] < nearest) and _good(j, kind, flux, flux_err):
             best, nearest = j, mjd[at] - mjd[j]
     for j in range(at + 1, last):
         if mjd[j] - mjd[at] > nearest:
             break
-        other = band[j] == wanted if wanted >= 0 else band[j] != band[at]
+        other = _is_other(band[j], band[at], wanted, survey)
         if other and (best < 0 or mjd[j] - mjd[at] < nearest) and _good(j, kind, flux, flux_err):
             best, nearest = j, mjd[j] - mjd[at]
     return best
@@ -93,7 +102,7 @@ def _difference(blue: int, red: int, flux: Any, flux_err: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _epoch_before(first: int, own: int, wanted: int, mjd: Any, band: Any, kind: Any, flux: Any, flux_err: Any) -> Any:
+def _epoch_before(first: int, own: int, wanted: int, mjd: Any, band: Any, kind: Any, flux: Any, flux_err: Any, survey: Any) -> Any:
     """Find the latest pair of points of the alert's band and the other one in an earlier night; -1 where there is none."""
     last = own
     while last > first and mjd[own] - mjd[last - 1] < SAME_NIGHT:
@@ -102,21 +111,21 @@ def _epoch_before(first: int, own: int, wanted: int, mjd: Any, band: Any, kind: 
         if mjd[own] - mjd[j] > MAX_GAP:
             break
         if band[j] == band[own] and _good(j, kind, flux, flux_err):
-            other = _partner(first, last, j, wanted, mjd, band, kind, flux, flux_err)
+            other = _partner(first, last, j, wanted, mjd, band, kind, flux, flux_err, survey)
             if other >= 0:
                 return j, other
     return -1, -1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _colours(offsets: Any, own: Any, mjd: Any, band: Any, kind: Any, flux: Any, flux_err: Any, wavelengths: Any) -> Any:
+def _colours(offsets: Any, own: Any, mjd: Any, band: Any, kind: Any, flux: Any, flux_err: Any, wavelengths: Any, survey: Any) -> Any:
     """Give the values in the order of ``_VALUES``, (n, 7), and the number of the pair of bands, -1 where there is none, (n,)."""
     out, pairs = np.full((len(own), 7), np.nan), np.full(len(own), -1, np.int64)
     for i in range(len(own)):
         now = own[i]
         if now < 0 or not _good(now, kind, flux, flux_err):
             continue
-        other = _partner(offsets[i], now, now, -1, mjd, band, kind, flux, flux_err)
+        other = _partner(offsets[i], now, now, -1, mjd, band, kind, flux, flux_err, survey)
         if other < 0:
             continue
         bluer = wavelengths[band[now]] < wavelengths[band[other]]
@@ -128,7 +137,7 @@ def _colours(offsets: Any, own: Any, mjd: Any, band: Any, kind: Any, flux: Any, 
             ratio = ratio_bound(float(flux[blue]), float(flux_err[blue]), float(flux[red]), float(flux_err[red]), z)
             out[i, 2 + k] = -2.5 * log10(ratio)
         out[i, 4] = mjd[now] - mjd[other]
-        then, then_other = _epoch_before(offsets[i], now, band[other], mjd, band, kind, flux, flux_err)
+        then, then_other = _epoch_before(offsets[i], now, band[other], mjd, band, kind, flux, flux_err, survey)
         if then < 0:
             continue
         if not bluer:

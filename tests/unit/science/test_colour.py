@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from alert_batches import NOW, Point, light_curves
+from fink import surveys
 from fink.lightcurves import DETECTION, FORCED, LIMIT
 from fink.science.colour import colour
 
@@ -79,6 +81,20 @@ def test_without_a_partner_there_is_no_colour(other: Point) -> None:
     found = measured(other, (NOW, "r", DETECTION, 2000.0, 10.0))
     assert np.isnan(found["colour"])
     assert found["colour_bands"].as_py() is None
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_two_surveys_fluxes_make_no_colour(swap: bool) -> None:
+    ztf, lsst = (surveys.registry()[name].bands[i] for name, i in (("ztf", 0), ("lsst", 2)))
+    bands = replace(ztf, name="zg"), replace(lsst, name="lr"), replace(ztf, name="zr", wavelength=6366.0)
+    now, other = ("lr", "zg") if swap else ("zg", "lr")
+    points: list[Point] = [(NOW - 0.01, other, DETECTION, 1000.0, 10.0), (NOW, now, DETECTION, 2000.0, 10.0)]
+    assert np.isnan(colour.function(np.array([NOW]), light_curves([points], bands))["colour"][0])
+    if not swap:  # beside it, a point of the alert's own survey that is farther in time
+        points.insert(0, (NOW - 0.3, "zr", DETECTION, 1000.0, 10.0))
+        found = colour.function(np.array([NOW]), light_curves([points], bands))
+        assert found["colour_bands"][0].as_py() == "zg-zr"
+        assert found["colour_gap"][0] == pytest.approx(0.3)
 
 
 def test_interval_holds_nine_times_in_ten() -> None:
