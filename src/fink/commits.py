@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import orjson
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fink.lightcurves import LightCurves
-from fink.tables import Cutouts, Packets
+if TYPE_CHECKING:
+    # kept out of the small process that sends to Kafka
+    from fink.lightcurves import LightCurves
+    from fink.tables import Cutouts, Packets
 
 UNKNOWN_NIGHT = 0
 """The bucket of what cannot be read far enough to know its night."""
@@ -191,10 +193,17 @@ class Commit:
 
 @dataclass(frozen=True)
 class FollowerPosition:
-    """The last commit that a follower delivered, and that commit's checksum."""
+    """The last commit that a follower delivered, and that commit's checksum.
+
+    Parameters
+    ----------
+    undeliverable
+        How many alerts it could not deliver and never will, by what they were for.
+    """
 
     commit: int
     checksum: str
+    undeliverable: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -232,11 +232,11 @@ class EmbeddedArchive(Queries):
         if len(changes):
             self._store.write(changes)
 
-    def record_follower(self, name: str, commit: int, checksum: str) -> None:
+    def record_follower(self, name: str, commit: int, checksum: str, undeliverable: Mapping[str, int] | None = None) -> None:
         """Note how far a follower has delivered."""
         self._writer()
         changes = self._store.changes()
-        changes.put("followers", name.encode(), orjson.dumps(asdict(FollowerPosition(commit, checksum))))
+        changes.put("followers", name.encode(), orjson.dumps(asdict(FollowerPosition(commit, checksum, dict(undeliverable or {})))))
         self._store.write(changes)
 
     def maintain(self) -> None:

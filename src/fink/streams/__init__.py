@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from fink.commits import UNKNOWN_NIGHT, Commit, FollowerPosition, PlanRecord, Quarantined
-from fink.config import BatchSettings
-from fink.tables import Packets
+
+if TYPE_CHECKING:
+    # kept out of the small process that sends to Kafka
+    from fink.config import BatchSettings
+    from fink.tables import Packets
 
 Allocate = Callable[[int], NDArray[np.uint8]]
 """Gives a buffer of at least so many bytes, padding included; the packets of one batch are copied into it."""
@@ -83,14 +86,31 @@ class Committed(Protocol):
     def follower_position(self, name: str) -> FollowerPosition | None:
         """Give the archive's copy of a follower's position."""
 
-    def record_follower(self, name: str, commit: int, checksum: str) -> None:
-        """Keep a copy of a follower's position, for lag and for what may be dropped."""
+    def record_follower(self, name: str, commit: int, checksum: str, undeliverable: Mapping[str, int] | None = None) -> None:
+        """Keep a copy of a follower's position, for lag, for the ledger and for what may be dropped."""
 
 
 class Follower(Protocol):
     """Delivers committed results elsewhere, each exactly once."""
 
     name: str
+    max_lag: int
+    """Commits that it may lag before the stream waits for it; 0 never holds back."""
 
-    def deliver(self) -> int:
-        """Deliver every commit that was not delivered yet; give the number of the last one."""
+    def deliver(self, seconds: float = 0.0) -> int:
+        """Deliver what was committed and not delivered yet; give the number of the last commit that is.
+
+        Who takes the delivery may be slow or away: that is waited for so many seconds at most, and tried again with the next call.
+        """
+
+    def finish(self) -> int:
+        """Deliver everything that was committed, as long as it takes within reason; give the number of the last commit.
+
+        Raises
+        ------
+        FollowerError
+            If that is not possible now.
+        """
+
+    def close(self) -> None:
+        """Let go of everything; the next follower of this name goes on."""

@@ -12,13 +12,12 @@ from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fink.codecs.encode import AvroField, AvroGroup, AvroType, append_fields, encode_fields, extend_schema
 from fink.codecs.schemas import parse_schema
 from fink.surveys import Survey
-from fink.surveys.names import PublicName
+from fink.surveys.public import FORMS
 from fink.tables import Packets
 
 ROOT = "alert"
@@ -85,28 +84,28 @@ def output_packets(rows: pa.Table, packets: Packets, added: Added, survey: Surve
     survey
         Whose users the names are for.
     """
-    places = {column: survey.packet_name(column) for column in added}
-    fields = public_fields(added, places)
-    columns = {places[column].path: _values(rows[column], places[column].missing) for column in added}
+    fields = public_fields(added, survey)
+    columns = {survey.packet_name(column).path: _public_values(rows[column], survey.name, column) for column in added}
     extra, offsets = encode_fields(fields, columns)
     buffer, ends = append_fields(packets.buffer, packets.starts, packets.ends, extra, offsets)
     schemas = tuple(output_schema(schema, fields) for schema in packets.schemas)
     return OutputPackets(schemas, packets.schema, buffer, ends)
 
 
-def public_fields(added: Added, places: Mapping[str, PublicName]) -> tuple[AvroField | AvroGroup, ...]:
-    """Give the Avro fields of columns in their public places; a group stands where its first field does."""
+def public_fields(added: Added, survey: Survey) -> tuple[AvroField | AvroGroup, ...]:
+    """Give the Avro fields of columns in their public places and forms; a group stands where its first field does."""
     groups: dict[str, list[AvroField]] = {}
     for column, kind in added.items():
-        place = places[column]
+        place, form = survey.packet_name(column), FORMS.get((survey.name, column))
+        field = AvroField(place.field, _AVRO[str(form.type) if form else kind])
         # a field outside any group is a group of one
-        groups.setdefault(place.group or f"={place.field}", []).append(AvroField(place.field, _AVRO[kind]))
+        groups.setdefault(place.group or f"={place.field}", []).append(field)
     return tuple(members[0] if name.startswith("=") else AvroGroup(name, tuple(members)) for name, members in groups.items())
 
 
-def _values(values: pa.ChunkedArray, missing: str | float | bool | None) -> pa.Array:
-    array = values.combine_chunks()
-    return array if missing is None else pc.fill_null(array, missing)
+def _public_values(values: pa.ChunkedArray, survey: str, column: str) -> pa.ChunkedArray:
+    form = FORMS.get((survey, column))
+    return form.convert(values) if form else values
 
 
 @lru_cache(maxsize=256)

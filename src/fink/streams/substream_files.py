@@ -102,6 +102,8 @@ class SubstreamFiles:
         Where the files go; it is made when it is not there.
     form
         ``jsonl`` or ``avro``.
+    max_lag
+        Commits that it may lag before the stream waits for it; 0 never holds back.
 
     Raises
     ------
@@ -110,8 +112,8 @@ class SubstreamFiles:
         than it was.
     """
 
-    def __init__(self, archive: Committed, folder: Path, form: Literal["jsonl", "avro"] = "jsonl") -> None:
-        self.name = f"files:{folder.resolve()}"
+    def __init__(self, archive: Committed, folder: Path, form: Literal["jsonl", "avro"] = "jsonl", max_lag: int = 0) -> None:
+        self.name, self.max_lag = f"files:{folder.resolve()}", max_lag
         self._archive, self._folder, self._form = archive, folder, form
         self._encoder: Encoder = JsonLines() if form == "jsonl" else AvroContainers()
         folder.mkdir(parents=True, exist_ok=True)
@@ -119,8 +121,15 @@ class SubstreamFiles:
         for name, length in list(self._position.lengths.items()):
             self._cut_back(name, length)
 
-    def deliver(self) -> int:
-        """Deliver every commit that was not delivered yet; give the number of the last one."""
+    def finish(self) -> int:
+        """Deliver everything that was committed; give the number of the last commit."""
+        return self.deliver()
+
+    def close(self) -> None:
+        """Nothing is held open between deliveries."""
+
+    def deliver(self, seconds: float = 0.0) -> int:
+        """Deliver every commit that was not delivered yet; give the number of the last one. A disk is not waited for."""
         last = self._archive.last_commit()
         while self._position.commit < last:
             until = min(last, self._position.commit + COMMITS_AT_ONCE)

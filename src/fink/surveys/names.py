@@ -21,13 +21,10 @@ class PublicName:
         Name of the field.
     group
         Record that holds it; empty where it stands beside the survey's own fields.
-    missing
-        What the public format says where Fink has no value; None is null.
     """
 
     field: str
     group: str = ""
-    missing: str | float | bool | None = None
 
     @property
     def path(self) -> str:
@@ -51,7 +48,7 @@ ALIASES: Mapping[str, dict[str, PublicName]] = MappingProxyType(
         },
     }
 )
-"""By survey and column: the names that users already know, and what they expect where there is no value."""
+"""By survey and column: the names that users already know."""
 
 
 def public_name(survey: str, column: str, group: str = "") -> PublicName:

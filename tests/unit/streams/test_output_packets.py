@@ -9,6 +9,7 @@ from typing import Any
 import fastavro
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from fink import surveys
@@ -17,6 +18,7 @@ from fink.codecs.schemas import parse_schema
 from fink.engines.plan import build_plan
 from fink.streams.output_packets import Added, OutputPackets, avro_fields, output_packets, output_schema, public_fields
 from fink.surveys.names import ALIASES, PublicName
+from fink.surveys.public import PublicForm
 from fink.tables import Packets
 from simulated import nights
 
@@ -133,7 +135,7 @@ def record_names(kind: Any) -> list[str]:
 def test_schemas_have_only_shapes_that_the_clients_parquet_writer_reads(survey: str, schema: bytes) -> None:
     added = build_plan().record.columns
     known = surveys.registry()[survey]
-    text = output_schema(schema, public_fields(added, {name: known.packet_name(name) for name in added}))
+    text = output_schema(schema, public_fields(added, known))
     document = json.loads(text)
     used = {name for name in shapes(document) if not name.startswith("record ")}
     assert used <= PRIMITIVE
@@ -156,10 +158,14 @@ def test_a_field_that_the_packet_has_already_is_added_under_another_name() -> No
 
 
 def test_what_a_public_format_says_of_a_missing_value_is_said_at_the_edge(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ALIASES["ztf"], "my_kind", PublicName("cdsxmatch", missing="Unknown"))
-    packets = nights("ztf", 1, 40)[0].packets.take(np.arange(3))
-    sent = output_packets(rows({"my_kind": "string"}, 3), packets, {"my_kind": "string"}, surveys.registry()["ztf"])
-    assert [read(sent, row)["cdsxmatch"] for row in range(3)] == ["Unknown", "kind 1", "kind 2"]
+    unknown = PublicForm(pa.string(), lambda values: pc.fill_null(values, "Unknown"))
+    coded = PublicForm(pa.int32(), lambda values: pc.fill_null(pc.cast(values, pa.int32()), -1))
+    monkeypatch.setattr("fink.streams.output_packets.FORMS", {("ztf", "my_kind"): unknown, ("ztf", "my_flag"): coded})
+    monkeypatch.setitem(ALIASES["ztf"], "my_kind", PublicName("cdsxmatch"))
+    packets, added = nights("ztf", 1, 40)[0].packets.take(np.arange(3)), {"my_kind": "string", "my_flag": "bool"}
+    sent = output_packets(rows(added, 3), packets, added, surveys.registry()["ztf"])
+    found = [(read(sent, row)["cdsxmatch"], read(sent, row)["my_flag"]) for row in range(3)]
+    assert found == [("Unknown", -1), ("kind 1", 0), ("kind 2", 1)]
 
 
 def test_the_bytes_do_not_depend_on_the_names() -> None:

@@ -9,86 +9,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import fastavro
-import numpy as np
 import orjson
-import pyarrow as pa
 import pytest
 
 from fink.codecs.schemas import parse_schema
-from fink.commits import Commit, Counts, FollowerPosition, PlanRecord
+from fink.commits import FollowerPosition
 from fink.errors import FollowerError
 from fink.streams import substream_files
 from fink.streams.substream_files import POSITION, SubstreamFiles
-from fink.tables import Packets
-from simulated import nights
+from recorded_commits import EXPECTED, NEW, OLD, filled, packets_of
 
-PACKETS = nights("ztf", 1, 60)[0].packets
-OLD = PlanRecord({"rate": "float", "fast": "bool", "kind": "string"}, {"m": "1"})
-NEW = PlanRecord({"rate": "float", "fast": "bool", "kind": "string", "period": "double"}, {"m": "2"})
+PACKETS = packets_of("ztf")
 Form = Literal["jsonl", "avro"]
 FORMS: tuple[Form, ...] = ("jsonl", "avro")
-
-
-class Recorded:
-    """Commits in memory, as followers see an archive."""
-
-    id = "one archive"
-
-    def __init__(self) -> None:
-        self._parts: list[tuple[Commit, dict[str, tuple[pa.Table, Packets]]]] = []
-        self._plans: dict[str, PlanRecord] = {}
-        self._positions: dict[str, FollowerPosition] = {}
-
-    def add(self, rows: dict[str, list[int]], plan: PlanRecord = OLD) -> None:
-        """Commit some alerts for substreams."""
-        number = len(self._parts) + 1
-        self._plans[plan.identity] = plan
-        selected = {name: len(taken) for name, taken in rows.items()}
-        commit = Commit(number, "ztf", 20251120, "test", plan.identity, Counts(), {}, selected, {}, f"sum {number}")
-        self._parts.append(
-            (commit, {name: (self._rows(taken, plan), PACKETS.take(np.array(taken, np.int64))) for name, taken in rows.items()})
-        )
-
-    @staticmethod
-    def _rows(taken: list[int], plan: PlanRecord) -> pa.Table:
-        columns = {
-            "alert_id": pa.array(taken, pa.int64()),
-            "rate": pa.array([None if i % 3 == 0 else i / 7 for i in taken], pa.float32()),
-            "fast": pa.array([i % 2 == 0 for i in taken]),
-            "kind": pa.array([f"kind {i}" for i in taken]),
-            "period": pa.array([i * 1.5 for i in taken], pa.float64()),
-        }
-        return pa.table({name: values for name, values in columns.items() if name == "alert_id" or name in plan.columns})
-
-    def last_commit(self) -> int:
-        return len(self._parts)
-
-    def commit(self, number: int) -> Commit:
-        return self._parts[number - 1][0]
-
-    def selected(self, number: int, substream: str) -> tuple[pa.Table, Packets]:
-        return self._parts[number - 1][1][substream]
-
-    def plan(self, plan_id: str) -> PlanRecord:
-        return self._plans[plan_id]
-
-    def follower_position(self, name: str) -> FollowerPosition | None:
-        return self._positions.get(name)
-
-    def record_follower(self, name: str, commit: int, checksum: str) -> None:
-        self._positions[name] = FollowerPosition(commit, checksum)
-
-
-def filled() -> Recorded:
-    archive = Recorded()
-    archive.add({"fast": [0, 3, 4], "slow": [1]})
-    archive.add({"fast": [], "slow": []})
-    archive.add({"fast": [7, 8]})
-    archive.add({"slow": [10, 11, 12, 13]})
-    return archive
-
-
-EXPECTED = {"fast": [0, 3, 4, 7, 8], "slow": [1, 10, 11, 12, 13]}
 
 
 def delivered(folder: Path) -> dict[str, list[int]]:
