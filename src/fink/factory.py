@@ -94,6 +94,18 @@ def live_archive(settings: Settings) -> LiveArchive:
         return live
 
 
+def users_substreams(settings: Settings) -> list[dict[str, Any]]:
+    """Give the substreams that users of the archive made, as they stand; none where there is no archive."""
+    from fink.archive.state import State
+
+    if not State(settings.archive).exists:
+        return []
+    from fink.services.substreams import Substreams
+
+    with read_archive(settings) as reader:
+        return Substreams(reader, settings.users).listed()
+
+
 def build_plan(settings: Settings) -> Plan:
     """Build the plan of the modules and substreams that the settings name, or of all."""
     from fink.engines import plan

@@ -26,7 +26,7 @@ from fink.archive.objects import StoredPoints, read_heads
 from fink.archive.points import POINT
 from fink.archive.rows import IN_SELECTED, NOT_KEPT, format_number, read_pointers
 from fink.archive.segments import FileRecord, Kind
-from fink.archive.sql import connect, query
+from fink.archive.sql import connect, query, stream
 from fink.commits import Commit, SegmentSpan
 from fink.errors import NotFoundError
 from fink.lightcurves import POINT_TYPES
@@ -370,6 +370,11 @@ class Queries:
         """Answer one SELECT over the tables `alerts` and `points` (see `fink.archive.sql`)."""
         with connect(self._lake, self.files()) as connection:
             return query(connection, text, parameters)
+
+    def parts(self, text: str, rows: int = 262_144) -> Iterator[pa.Table]:
+        """Answer one SELECT over `alerts` and `points` in parts, for what is too long for one table; no part is empty."""
+        with connect(self._lake, self.files()) as connection:
+            yield from (part for part in stream(connection, text, rows) if part.num_rows)
 
     def statistics(self) -> dict[str, Any]:
         """Give what each night and survey brought, and the totals."""

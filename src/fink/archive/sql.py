@@ -135,6 +135,24 @@ def query(
         raise QueryError(_explain(connection, str(error))) from error
 
 
+def stream(connection: duckdb.DuckDBPyConnection, text: str, rows: int) -> Iterator[pa.Table]:
+    """Run one query that reads, and give its answer in parts of at most so many rows, however long it takes altogether.
+
+    Raises
+    ------
+    QueryError
+        As `query`.
+    """
+    _check_reads(connection, text)
+    try:
+        for batch in connection.sql(text).to_arrow_reader(rows):
+            yield pa.Table.from_batches([batch])
+    except duckdb.OutOfMemoryException as error:
+        raise QueryError("the query needs more memory than a query may take; select fewer columns") from error
+    except duckdb.Error as error:
+        raise QueryError(_explain(connection, str(error))) from error
+
+
 def _check_reads(connection: duckdb.DuckDBPyConnection, text: str) -> None:
     """Refuse what is not exactly one statement that reads."""
     try:

@@ -55,18 +55,22 @@ def root(
 
 
 archive_app = group("Look after the archive.")
+area_app = group("Areas of the sky of your own, as substreams; switched, listed and removed with fink filter.")
 config_app = group("Look at the settings and check them.")
-filter_app = group("Filters: the conditions that define substreams.")
+filter_app = group("Filters: the conditions that define substreams, built-in ones and your own.")
 module_app = group("Science modules: what is measured on each alert.")
 quarantine_app = group("Items that could not be read: list, show, export or replay them.")
 services_app = group("Real servers on the loopback address, for a trial: start, stop, look.")
+watchlist_app = group("Watchlists of your own positions, as substreams; switched, listed and removed with fink filter.")
 for name, part in {
     "archive": archive_app,
+    "area": area_app,
     "config": config_app,
     "filter": filter_app,
     "module": module_app,
     "quarantine": quarantine_app,
     "services": services_app,
+    "watchlist": watchlist_app,
 }.items():
     app.add_typer(part, name=name)
 

@@ -59,31 +59,44 @@ def show_module(name: NameArgument, format: FormatOption = Format.table) -> None
 
 
 @filter_app.command("list")
-def list_filters(format: FormatOption = Format.table) -> None:
-    """List the built-in substreams.
+def list_filters(archive: ArchiveOption = None, config: ConfigOption = None, format: FormatOption = Format.table) -> None:
+    """List the built-in substreams, and those that users of the archive made: filters, watchlists and areas.
 
     Example: `fink filter list`
     """
     from fink import filters
 
-    show_rows(
-        [
-            {"name": s.name, "holds": s.about, "where": s.where, "surveys": list(s.surveys) or None, "on_demand": s.on_demand}
-            for s in filters.registry().values()
-        ],
-        format,
-    )
+    built_in = [
+        {"name": s.name, "holds": s.about, "where": s.where, "surveys": list(s.surveys) or None, "on_demand": s.on_demand}
+        for s in filters.registry().values()
+    ]
+    settings = settings_from(archive, config)
+    users = factory.users_substreams(settings)
+    if format is not Format.table:
+        print_json([*({**row, "owner": None, "state": "on"} for row in built_in), *users])
+        return
+    show_rows(built_in, format)
+    if users:
+        stdout.print()
+        show_rows(users, format, "Users' own", ["name", "version", "owner", "kind", "state", "holds", "where", "selected", "message"])
 
 
 @filter_app.command("show")
-def show_filter(name: NameArgument, format: FormatOption = Format.table) -> None:
+def show_filter(
+    name: NameArgument, archive: ArchiveOption = None, config: ConfigOption = None, format: FormatOption = Format.table
+) -> None:
     """Show one substream: its condition, with named cuts written out, and the columns that it reads.
 
     Example: `fink filter show fast_risers`
     """
     from fink import filters
 
-    declared = _known(name, filters.registry(), "substream")
+    users = {} if name in filters.registry() else {row["name"]: row for row in factory.users_substreams(settings_from(archive, config))}
+    if name in users:
+        condition = _condition(users[name]["where"])
+        show_record(users[name] | {"written out": condition.canonical(), "columns": sorted(condition.columns)}, format)
+        return
+    declared = _known(name, {**filters.registry(), **users}, "substream")
     condition = _condition(declared.where)
     record = {"name": name, "holds": declared.about, "about": _paragraphs(declared.description), "where": declared.where}
     record |= {"written out": condition.canonical(), "columns": sorted(condition.columns), "per night": declared.per_night}
@@ -105,38 +118,23 @@ def check_filter(condition: ConditionArgument, format: FormatOption = Format.tab
 def try_filter(
     condition: ConditionArgument,
     night: Annotated[int | None, typer.Option(help="Only this night, as YYYYMMDD")] = None,
+    days: Annotated[int | None, typer.Option(help="Only so many days up to the newest night")] = None,
     survey: Annotated[str | None, typer.Option(help="Only this survey")] = None,
     archive: ArchiveOption = None,
     config: ConfigOption = None,
     format: FormatOption = Format.table,
 ) -> None:
-    """Say what a condition would have selected from the archive: how many a night, and the newest of them.
+    """Say what a condition would have selected from the archive: how many a night, the newest of them, and what it costs.
 
     Example: `fink filter test "clean_transient AND mag < 18"`
     """
-    checked = _condition(condition)
-    where = _restricted(checked.to_sql(), night, survey)
-    with factory.read_archive(settings_from(archive, config)) as reader:
-        per_night = reader.sql(
-            f"SELECT survey, night, count(*) AS selected FROM alerts WHERE {where} GROUP BY ALL ORDER BY ALL"
-        ).to_pylist()
-        newest = reader.sql(
-            f"SELECT survey, object_id, alert_id, mjd, band, mag FROM alerts WHERE {where} ORDER BY mjd DESC LIMIT 10"
-        ).to_pylist()
-    if format is not Format.table:
-        print_json({"condition": condition, "selected": sum(row["selected"] for row in per_night), "nights": per_night, "newest": newest})
-        return
-    show_rows(per_night, format, "Selected per night")
-    show_rows(newest, format, "Newest")
+    from fink.cli.substreams import show_trial
+    from fink.services.substreams import Substreams
 
-
-def _restricted(where: str, night: int | None, survey: str | None) -> str:
-    from fink import surveys
-
-    if survey is not None and survey not in surveys.registry():
-        raise NotFoundError(f"there is no survey {survey}{did_you_mean(survey, surveys.registry())}")
-    parts = [f"({where})", f"night = {night}" if night else "", f"survey = '{survey}'" if survey else ""]
-    return " AND ".join(part for part in parts if part)
+    settings = settings_from(archive, config)
+    with factory.read_archive(settings) as reader:
+        trial = Substreams(reader, settings.users).try_out(condition, days=days, night=night, survey=survey)
+    show_trial(trial, {"condition": condition}, format)
 
 
 @filter_app.command("yield")

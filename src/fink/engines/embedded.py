@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from fink import surveys
 from fink.archive.embedded import EmbeddedArchive
 from fink.archive.requests import Request, Requests
+from fink.archive.state import State
 from fink.codecs.containers import container_of
 from fink.commits import Commit, Counts, ModuleCounts, Outcome, Quarantined
-from fink.config import BatchSettings, RunSettings
+from fink.config import BatchSettings, RunSettings, UserSettings
 from fink.engines.compute import Computed
 from fink.engines.plan import Plan
+from fink.engines.users import UserFilters
 from fink.engines.workers import LocalWorker, PlanRequest, ProcessWorker, SharedBuffer, Task, Worker, WorkerFailure, rescue
 from fink.errors import ConfigError, FinkError, FollowerError, SourceError, did_you_mean
 from fink.lightcurves import LightCurves
@@ -142,6 +144,8 @@ class EmbeddedEngine:
         What is done between commits for those who ask it of the run (`fink.archive.requests`), by the kind of request.
     max_lag
         Commits that followers may lag before the stream waits for them; 0 lets them lag for `DELIVERY_INTERVAL`.
+    users
+        What users' own substreams may cost and take.
     """
 
     def __init__(
@@ -155,6 +159,7 @@ class EmbeddedEngine:
         on_commit: Callable[[Commit, RunSummary], None] = lambda commit, summary: None,
         handlers: Mapping[str, Handler] | None = None,
         max_lag: int = 0,
+        users: UserSettings | None = None,
     ) -> None:
         self._archive, self._plan, self._settings, self._limits = archive, plan, settings, limits
         self._followers, self._on_commit, self._request = followers, on_commit, request
@@ -162,7 +167,8 @@ class EmbeddedEngine:
         self._stop = threading.Event()
         self._summary = RunSummary()
         self._buffers = _Buffers()
-        self._requests, self._handlers = Requests(archive.folder), handlers or {}
+        self._state, self._requests, self._handlers = State(archive.folder), Requests(archive.folder), handlers or {}
+        self._users = UserFilters(archive, plan, users or UserSettings.model_validate({}))
         self._delivered_at, self._delivered_commit, self._max_lag = 0.0, archive.last_commit(), max_lag
 
     def stop(self) -> None:
@@ -181,9 +187,11 @@ class EmbeddedEngine:
         slots = self._start_workers()
         with _stop_on_signals(self.stop):
             try:
+                self._follow_state()
                 self._loop(source, slots)
                 self._deliver(at_end=True)
             finally:
+                self._state.close()
                 for slot in slots:
                     slot.worker.close()
                 self._buffers.close()
@@ -254,15 +262,22 @@ class EmbeddedEngine:
             return computed
 
     def _commit(self, outcome: Outcome) -> None:
-        commit = self._archive.apply(outcome)
+        commit = self._archive.apply(self._users.select(outcome))
         self._summary.add(commit)
+        self._users.committed(commit)
         self._between_commits()
         self._on_commit(commit, self._summary)
 
     def _between_commits(self) -> None:
-        """Do what has its place between two commits: upkeep, delivery, and what others asked of the run."""
+        """Do what has its place between two commits: upkeep, delivery, and what others asked of the run, or changed beside it."""
         self._archive.maintain()
         self._deliver(at_end=False)
+        self._follow_state()
+
+    def _follow_state(self) -> None:
+        if not self._state.changed():
+            return
+        self._users.follow()
         for request in self._requests.waiting():
             try:
                 self._requests.answer(request.number, self._carry_out(request))

@@ -151,7 +151,7 @@ def _usable(
 ) -> dict[str, tuple[Substream, Condition]]:
     """Compile the conditions; with only some modules asked for, leave out the filters that need others."""
     usable = {}
-    everything = types if strict else {**types, **all_output_types()}
+    everything = types if strict else {**types, **{name: column.type for name, column in all_outputs().items()}}
     for name, declared in substreams.items():
         condition = parse_condition(declared.where, everything, cuts)
         if condition.columns <= types.keys():
@@ -159,9 +159,9 @@ def _usable(
     return usable
 
 
-def all_output_types() -> dict[str, pa.DataType]:
-    """Give the type of every column that some module adds, whether or not a plan has it."""
-    return {column.name: column.type for module in science.registry().values() for column in _outputs(module)}
+def all_outputs() -> dict[str, Column]:
+    """Give every column that some module adds, whether or not a plan has it."""
+    return {column.name: column for module in science.registry().values() for column in _outputs(module)}
 
 
 def _named(names: Sequence[str], known: Mapping[str, T], what: str) -> dict[str, T]:

@@ -15,13 +15,21 @@ from fink.config import BatchSettings
 from fink.engines.compute import compute
 from fink.engines.embedded import outcome_of
 from fink.engines.plan import Plan
+from fink.engines.users import UserFilters
 from fink.streams.files import FilesSource
 
 OpenFile = Callable[[Path], FilesSource]
 """Opens one file as a source that has read nothing yet."""
 
 
-def replay_items(archive: EmbeddedArchive, plan: Plan, open_file: OpenFile, limits: BatchSettings, identities: Sequence[str]) -> int:
+def replay_items(
+    archive: EmbeddedArchive,
+    plan: Plan,
+    open_file: OpenFile,
+    limits: BatchSettings,
+    identities: Sequence[str],
+    users: UserFilters | None = None,
+) -> int:
     """Archive what quarantined items hold, as far as they can be read now; the others stay.
 
     An item leaves the quarantine in the commit that archives the last of what it holds, so a stop in between loses nothing.
@@ -32,6 +40,8 @@ def replay_items(archive: EmbeddedArchive, plan: Plan, open_file: OpenFile, limi
         Makes a source of a file.
     identities
         The items to try.
+    users
+        The users' substreams that select from what is read.
 
     Returns
     -------
@@ -44,7 +54,8 @@ def replay_items(archive: EmbeddedArchive, plan: Plan, open_file: OpenFile, limi
             path.write_bytes(archive.quarantine_body(identity))
             outcomes = _outcomes(open_file(path), archive, plan, limits)
             for number, outcome in enumerate(outcomes, 1):
-                archive.apply(replace(outcome, released=(identity,) if number == len(outcomes) else ()))
+                selected = outcome if users is None else users.select(outcome)
+                archive.apply(replace(selected, released=(identity,) if number == len(outcomes) else ()))
             moved += bool(outcomes)
             path.unlink()
     return moved

@@ -12,12 +12,13 @@ import pyarrow as pa
 from fink import surveys
 from fink.archive.embedded import EmbeddedArchive
 from fink.engines.plan import Plan
+from fink.engines.users import selections_of
 from fink.errors import ArchiveError, PlanError
 from fink.tables import Packets
 
 
 def replay_commit(archive: EmbeddedArchive, number: int, plan: Plan) -> list[str]:
-    """Compute a commit again and name the columns that come out differently; none is the answer that is hoped for.
+    """Compute a commit again and name the columns, and the users' substreams, that come out differently; none is hoped for.
 
     Raises
     ------
@@ -27,16 +28,19 @@ def replay_commit(archive: EmbeddedArchive, number: int, plan: Plan) -> list[str
         If a packet was not kept.
     """
     commit = archive.commit(number)
-    if plan.record.identity != commit.plan_id:
+    made = archive.plan(commit.plan_id)
+    if plan.record.identity != made.standing.identity:
         raise PlanError(
-            f"commit {number} was made with plan {commit.plan_id}, this one is {plan.record.identity}; replay with that version"
+            f"commit {number} was made with plan {made.standing.identity}, this one is {plan.record.identity}; replay with that version"
         )
     rows = archive.commit_rows(number)
     if rows.num_rows == 0:
         return []
     again = recompute(archive, commit.survey, commit.night, number - 1, rows["alert_id"].to_pylist(), plan)
     names = [name for name in rows.column_names if name in again.column_names]
-    return [name for name in names if not same_bits(rows[name], again[name])]
+    selections = selections_of(archive, commit, again, plan)
+    changed = [name for name, taken in selections.items() if not np.array_equal(taken, archive.selected_rows(number, name))]
+    return [name for name in names if not same_bits(rows[name], again[name])] + changed
 
 
 def recompute(archive: EmbeddedArchive, survey_name: str, night: int, as_of: int, alert_ids: list[int], plan: Plan) -> pa.Table:

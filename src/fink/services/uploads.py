@@ -1,0 +1,240 @@
+"""Tables that users bring: positions from CSV, Parquet, VOTable or FITS files, and areas of the sky (MOC) as FITS, JSON or text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.csv as pc_csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from fink.errors import ConditionError, NotFoundError, did_you_mean
+from fink.filters.places import DEEPEST, Area, PositionList
+
+_RA = ("ra", "raj2000", "_raj2000", "ra_icrs", "ra_deg", "radeg", "alpha", "right_ascension", "meanra", "ramean")
+_DEC = ("dec", "dej2000", "decj2000", "_dej2000", "de_icrs", "dec_icrs", "dec_deg", "decdeg", "dedeg", "delta", "declination", "decl")
+_NAME = ("name", "id", "source_id", "object_id", "objectid", "main_id", "designation", "source", "object", "identifier")
+_RADIUS = ("radius", "radius_arcsec", "r_arcsec")
+
+_RANGE = re.compile(r"(?:(\d+)/)?(?:(\d+)(?:-(\d+))?)?\Z")
+
+
+@dataclass(frozen=True)
+class ColumnNames:
+    """What the columns of an upload are called; an empty name is guessed from those that catalogues use."""
+
+    ra: str = ""
+    dec: str = ""
+    name: str = ""
+    radius: str = ""
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read a table; the end of the file's name says its form: .csv, .parquet, .vot, .xml, .fits (gzipped too).
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such file.
+    ConditionError
+        If it cannot be read.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"there is no file {path}; give one that exists")
+    endings = [ending for ending in path.suffixes if ending != ".gz"]
+    form = endings[-1].lower() if endings else ""
+    try:
+        if form in (".csv", ".txt", ".tsv"):
+            return pc_csv.read_csv(path, parse_options=pc_csv.ParseOptions(delimiter="\t" if form == ".tsv" else ","))
+        if form in (".parquet", ".pq"):
+            return pq.read_table(path)
+        if form in (".vot", ".votable", ".xml", ".fits", ".fit"):
+            return _with_astropy(path, "fits" if form.startswith(".fit") else "votable")
+    except (pa.ArrowException, OSError, ValueError, IndexError, KeyError) as error:
+        raise ConditionError(f"{path} cannot be read: {error}; check that it is what its name says") from error
+    raise ConditionError(f"{path} does not say its form; end its name in .csv, .tsv, .parquet, .vot or .fits")
+
+
+def _with_astropy(path: Path, form: str) -> pa.Table:
+    from astropy.table import Table
+
+    table = Table.read(path, format=form)
+    columns = {}
+    for name in table.colnames:
+        values = table[name]
+        if values.ndim > 1:
+            continue  # an array in each row is no column here
+        mask = np.ma.getmaskarray(np.ma.asarray(values))
+        data = np.asarray(np.ma.getdata(values))
+        if data.dtype.kind == "O":
+            data = data.astype(str)
+        data = data.astype(data.dtype.newbyteorder("="))
+        columns[name] = pa.array(np.char.decode(data, "utf-8") if data.dtype.kind == "S" else data, mask=mask)
+    return pa.table(columns)
+
+
+def positions_of(table: pa.Table, names: ColumnNames) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give right ascension and declination of each row [deg].
+
+    Raises
+    ------
+    ConditionError
+        If the columns are not there, or hold no degrees.
+    """
+    return _degrees(table, named(table, names.ra, _RA, "right ascension", "--ra")), _degrees(
+        table, named(table, names.dec, _DEC, "declination", "--dec")
+    )
+
+
+def named(table: pa.Table, wanted: str, known: Sequence[str], what: str, option: str) -> str:
+    """Find a column by the name that was given, else by those that catalogues use.
+
+    Raises
+    ------
+    ConditionError
+        If there is none.
+    """
+    if wanted:
+        if wanted not in table.column_names:
+            raise ConditionError(f"the file has no column {wanted}{did_you_mean(wanted, table.column_names)}")
+        return wanted
+    lower: dict[str, str] = {name.lower(): name for name in reversed(table.column_names)}
+    for name in known:
+        if name in lower:
+            return lower[name]
+    raise ConditionError(f"no column looks like the {what}; name it with {option}: {', '.join(table.column_names)}")
+
+
+def _degrees(table: pa.Table, name: str) -> NDArray[np.float64]:
+    column = table[name]
+    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_decimal(column.type)):
+        raise ConditionError(f"the column {name} is {column.type} and not a number; give degrees (12.5), not hours or sexagesimal text")
+    values: NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
+    return np.ascontiguousarray(values)
+
+
+def position_list(table: pa.Table, names: ColumnNames, radius: float | None) -> PositionList:
+    """Make a watchlist of a table.
+
+    Parameters
+    ----------
+    radius
+        Radius of every position [arcsec]; None takes each row's own, from the column of radii.
+
+    Raises
+    ------
+    ConditionError
+        If a column is missing, or a row has no position or no radius.
+    """
+    ra, dec = positions_of(table, names)
+    if not len(ra):
+        raise ConditionError("the file has no row; a watchlist has at least one position")
+    if radius is not None and not names.radius:
+        radii = np.full(len(ra), float(radius))
+    else:
+        radii = _degrees(table, named(table, names.radius, _RADIUS, "radius", "--radius (one for all) or --radius-column"))
+        radii = np.where(np.isnan(radii), np.nan if radius is None else radius, radii)
+    lower: dict[str, str] = {name.lower() for name in table.column_names}
+    has_names = bool(names.name) or any(name in lower for name in _NAME)
+    entries = table[named(table, names.name, _NAME, "name", "--name")] if has_names else pa.array(np.arange(1, len(ra) + 1))
+    texts = entries.cast(pa.string())
+    return PositionList.build(ra, dec, radii, texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts)
+
+
+def read_area(path: Path) -> Area:
+    """Read an area from a MOC file (Multi-Order Coverage map, IVOA): FITS, JSON or text.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such file.
+    ConditionError
+        If it is no MOC of the sky.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"there is no file {path}; give one that exists")
+    data = path.read_bytes()
+    try:
+        if data.startswith((b"SIMPLE  =", b"\x1f\x8b")):
+            return _area_of(_fits_ranges(path))
+        text = data.decode().strip()
+        return _area_of(_json_ranges(text) if text.startswith("{") else _text_ranges(text))
+    except (OSError, ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise ConditionError(f"{path} is no MOC of the sky: {error}; give one in FITS, JSON or text") from error
+
+
+def _area_of(ranges: NDArray[np.int64]) -> Area:
+    """Join ranges of order 29 that touch or overlap."""
+    ranges = ranges[np.argsort(ranges[:, 0], kind="stable")]
+    if not len(ranges):
+        raise ValueError("it is empty")
+    if ranges[0, 0] < 0 or (ranges[:, 1] <= ranges[:, 0]).any() or ranges[:, 1].max() > 12 << (2 * DEEPEST):
+        raise ValueError("it has pixels that are not on the sky")
+    reached = np.maximum.accumulate(ranges[:, 1])
+    begins = np.concatenate([[True], ranges[1:, 0] > reached[:-1]])
+    ends = np.concatenate([np.flatnonzero(begins)[1:] - 1, [len(ranges) - 1]])
+    return Area(np.ascontiguousarray(np.column_stack([ranges[begins, 0], reached[ends]])))
+
+
+def _pixels(order: int, first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give pixels of one order, from the first to the last included, as ranges of order 29."""
+    if not 0 <= order <= DEEPEST:
+        raise ValueError(f"order {order} is not from 0 to {DEEPEST}")
+    if len(first) and (first.min() < 0 or last.max() >= 12 << (2 * order)):
+        raise ValueError(f"order {order} has no pixel {int(last.max())}")
+    shift = 2 * (DEEPEST - order)
+    return np.column_stack([first << shift, (last + 1) << shift])
+
+
+def _fits_ranges(path: Path) -> NDArray[np.int64]:
+    from astropy.io import fits
+
+    with fits.open(path) as hdus:
+        header, table = hdus[1].header, hdus[1].data
+        if header.get("MOCDIM", "SPACE") != "SPACE" or header.get("COORDSYS", "C") != "C":
+            raise ValueError("it is not of the sky in equatorial coordinates")
+        values = np.asarray(table.field(0)).astype(np.int64).ravel()
+        if header.get("ORDERING", "NUNIQ") == "RANGE":
+            return values.reshape(-1, 2)
+        if header.get("ORDERING", "NUNIQ") != "NUNIQ":
+            raise ValueError(f"its ordering {header['ORDERING']} is neither NUNIQ nor RANGE")
+    if (values < 4).any():
+        raise ValueError(f"it holds {values.min()}, which is no pixel in NUNIQ form")
+    orders = (np.floor(np.log2(values.astype(np.float64))).astype(np.int64) - 2) // 2
+    # log2 of a number just below a power of two may be rounded up to it
+    orders -= (values < (4 << (2 * orders))).astype(np.int64)
+    parts = [np.zeros((0, 2), np.int64)]
+    for order in np.unique(orders).tolist():
+        pixels = values[orders == order] - (4 << (2 * order))
+        parts.append(_pixels(order, pixels, pixels))
+    return np.concatenate(parts)
+
+
+def _json_ranges(text: str) -> NDArray[np.int64]:
+    parts = [np.zeros((0, 2), np.int64)]
+    for order, pixels in orjson.loads(text).items():
+        numbers = np.asarray(pixels, np.int64).ravel()
+        parts.append(_pixels(int(order), numbers, numbers))
+    return np.concatenate(parts)
+
+
+def _text_ranges(text: str) -> NDArray[np.int64]:
+    """Read ``3/1-4 7 8 4/20``: an order and a slash, then pixels of that order, single or as ranges."""
+    order, parts = -1, [np.zeros((0, 2), np.int64)]
+    for word in re.split(r"[,\s]+", text.strip()):
+        read = _RANGE.match(word)
+        if read is None or not word:
+            raise ValueError(f"{word!r} is neither an order, a pixel nor a range of pixels")
+        order = int(read[1]) if read[1] else order
+        if order < 0:
+            raise ValueError("it does not begin with an order, as 5/")
+        if read[2]:
+            first, last = np.array([int(read[2])]), np.array([int(read[3] or read[2])])
+            parts.append(_pixels(order, first, last))
+    return np.concatenate(parts)
