@@ -102,7 +102,7 @@ def _with_odd(rng: np.random.Generator, values: Any, odd: Sequence[float], share
 
 def _random_values(rng: np.random.Generator, name: str, type_: pa.DataType, n: int, odd: Sequence[float], share: float) -> Any:
     if pa.types.is_string(type_):
-        return rng.choice(["r", "g", "2023 AB", ""], n)
+        return rng.choice(["lsst", "ztf", "elasticc", ""] if name == "survey" else ["r", "g", "2023 AB", ""], n)
     if pa.types.is_boolean(type_):
         return rng.random(n) < 0.5
     if pa.types.is_integer(type_):

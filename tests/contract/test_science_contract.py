@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alert_batches import random_batch
+from dust_maps import write_dust_maps
 from fink import columns, science
 from fink.engines.plan import NOT_RUN, RUN, Plan, build_plan
 from fink.science import ScienceModule, science_module
@@ -22,8 +24,13 @@ each_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: modu
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
-    return build_plan()
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """Every module, with what each reads from files."""
+    artifacts: Path = tmp_path_factory.mktemp("artifacts")
+    write_dust_maps(artifacts)
+    plan = build_plan(artifacts=artifacts)
+    assert [step.module.name for step in plan.steps if None in step.artifacts.values()] == []
+    return plan
 
 
 def bits(batch: AlertBatch, plan: Plan) -> dict[str, tuple[bytes, ...]]:
@@ -88,8 +95,7 @@ odd_values = st.lists(st.floats(width=32), max_size=6)
 @example(seed=0, n=1, odd=[float("inf")], share=1.0)
 @example(seed=1, n=40, odd=[0.0, float("inf"), float("-inf"), float("nan"), 1e-45, 3e38], share=0.7)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(0, 12), odd=odd_values, share=st.sampled_from([0.0, 0.1, 0.5, 1.0]))
-def test_any_input_gives_values_or_null_and_never_an_exception(seed: int, n: int, odd: list[float], share: float) -> None:
-    plan = build_plan()
+def test_any_input_gives_values_or_null_and_never_an_exception(plan: Plan, seed: int, n: int, odd: list[float], share: float) -> None:
     out, counts = plan.run(random_batch(seed, n, odd, share, longest=12))
     assert {name: count.failed for name, count in counts.items()} == dict.fromkeys(counts, 0)
     for column in plan.added:
