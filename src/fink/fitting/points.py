@@ -1,4 +1,4 @@
-"""The points that fits take: ragged rows of times, bands, values and errors."""
+"""The points that fits take: ragged rows of times, bands, values and errors; and how they are chosen from light curves."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from fink.lightcurves import DETECTION, LIMIT, SAME_TIME, LightCurves
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,12 @@ class Points:
         usable = np.isfinite(flat[0]) & np.isfinite(flat[1]) & np.isfinite(flat[2]) & (flat[2] > 0.0)
         return points if usable.all() else points.select(usable)
 
+    @classmethod
+    def of_light_curves(cls, lightcurves: LightCurves, keep: NDArray[np.bool_]) -> Self:
+        """Take the difference fluxes where ``keep`` (m,) is true; an upper limit is zero flux with its error."""
+        flux = np.where(keep, np.where(lightcurves.kind == LIMIT, np.float32(0.0), lightcurves.flux), np.nan)
+        return cls.of(lightcurves.offsets, lightcurves.mjd, lightcurves.band, flux, lightcurves.flux_err)
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
@@ -49,9 +57,19 @@ class Points:
         return type(self)(kept, self.time[keep], self.band[keep], self.value[keep], self.error[keep])
 
     def by_band(self, n_bands: int) -> Self:
-        """Make a row of each band of each row: row ``i * n_bands + b`` holds the points of band ``b`` of row ``i``."""
+        """Make a row of each band of each row: row ``i * n_bands + b`` holds the points of band ``b`` of row ``i``, as its band 0."""
         offsets, order = _order_by_band(self.offsets, self.band, n_bands)
-        return type(self)(offsets, self.time[order], self.band[order], self.value[order], self.error[order])
+        return type(self)(offsets, self.time[order], np.zeros(len(order), np.int64), self.value[order], self.error[order])
+
+    def counts(self, n_bands: int) -> NDArray[np.int64]:
+        """Count the points of each row by band, (n, n_bands)."""
+        return np.bincount(self.owners() * n_bands + self.band, minlength=len(self) * n_bands).reshape(-1, n_bands)
+
+    def with_spare(self, n_bands: int, n_shared: int) -> Self:
+        """Leave empty the rows that have no more points than parameters: so many shared ones, and one for each band with points."""
+        counts = self.counts(n_bands)
+        enough = counts.sum(axis=1) > n_shared + (counts > 0).sum(axis=1)
+        return self.select(np.repeat(enough, np.diff(self.offsets)))
 
     def owners(self) -> NDArray[np.int64]:
         """Give the row of each point, (m,)."""
@@ -100,3 +118,57 @@ def _order_by_band(offsets: NDArray[np.int64], band: NDArray[np.int64], n_bands:
             order[place[k]] = j
             place[k] += 1
     return out, order
+
+
+@njit(cache=True, nogil=True)
+def one_of_an_exposure(offsets: Any, mjd: Any, band: Any, kind: Any) -> Any:
+    """Choose one measured point of each exposure and band, the first, (m,) bool.
+
+    Detections come first: forced photometry beside one would count the same light twice.
+    """
+    keep = kind != LIMIT
+    for i in range(len(offsets) - 1):
+        for j in range(offsets[i], offsets[i + 1]):
+            before = j - 1
+            while before >= offsets[i] and mjd[j] - mjd[before] < SAME_TIME:
+                if keep[before] and band[before] == band[j]:
+                    keep[j] = False
+                before -= 1
+    return keep
+
+
+def transient_points(lightcurves: LightCurves, before: float) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Choose the points that may tell of a transient: one of each exposure, from some days before the first detection on.
+
+    Parameters
+    ----------
+    lightcurves
+        ``n`` light curves of ``m`` points.
+    before
+        How long before the first detection points count [d].
+
+    Returns
+    -------
+    keep
+        (m,) which points: detections, forced photometry and upper limits.
+    detections
+        (n, bands) how many of them are detections.
+    """
+    lc = lightcurves
+    single = one_of_an_exposure(lc.offsets, lc.mjd, lc.band, lc.kind)
+    keep, detections = _from_first_detection(lc.offsets, lc.mjd, lc.band, lc.kind, single, before, len(lc.bands))
+    return keep, detections
+
+
+@njit(cache=True, nogil=True)
+def _from_first_detection(offsets: Any, mjd: Any, band: Any, kind: Any, single: Any, before: float, n_bands: int) -> Any:
+    keep, detections = np.zeros(len(mjd), np.bool_), np.zeros((len(offsets) - 1, n_bands), np.int64)
+    for i in range(len(detections)):
+        first = np.inf
+        for j in range(offsets[i], offsets[i + 1]):
+            if kind[j] == DETECTION:
+                first = min(first, mjd[j])
+                detections[i, band[j]] += single[j]
+        for j in range(offsets[i], offsets[i + 1]):
+            keep[j] = (single[j] or kind[j] == LIMIT) and mjd[j] > first - before
+    return keep, detections

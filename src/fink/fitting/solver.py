@@ -14,6 +14,7 @@ from math import inf, sqrt
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numba import njit, types
 from numpy.typing import NDArray
 
@@ -134,6 +135,11 @@ class Fits:
         variance = self.covariance[:, column, column]
         error = np.sqrt(np.where(variance > 0.0, variance, np.nan))
         return error * self.value(name) if self.parameters[column].log else error
+
+    @property
+    def outcome(self) -> pa.Array:
+        """How each fit ended, in words, (n,) string; null where there were too few points to begin."""
+        return pa.array(STATUS_NAMES[self.status], pa.string(), mask=self.status == TOO_FEW_POINTS)
 
     @property
     def reduced_chi2(self) -> NDArray[np.float64]:

@@ -1,11 +1,13 @@
-"""Curves for one band at a time: Bazin's pulse, a sigmoid, a two-exponential flare, a power-law decay, and the fading of afterglows.
+"""Curves of transients: Bazin's pulse, a sigmoid, a two-exponential flare, a power-law decay, and the fading of afterglows.
 
-Each function fits its curve to every row of points; `Points.by_band` makes a row of each band of a light curve.
+Each function fits its curve to every row of points. Bazin's pulse and the sigmoid take one band at a time, for which
+`Points.by_band` makes a row of each band; the others fit all bands of a row together.
 """
 
 from __future__ import annotations
 
-from math import exp, expm1, inf, log
+from collections.abc import Sequence
+from math import exp, expm1, log, log10
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,9 @@ from numpy.typing import NDArray
 from fink.fitting.points import Points
 from fink.fitting.pulses import bazin_constants, pulse, sigmoid_constants
 from fink.fitting.solver import Fits, Model, Parameter, fit
+
+SPECTRAL_INDEX, SYNCHROTRON_INDEX = (-3.0, 5.0), (0.6, 1.1)
+"""Bounds of the spectral index: of any source that glows, and of the electrons of an afterglow of index 2.2."""
 
 _RISE, _FALL = Parameter("rise_time", 0.1, 300.0, log=True), Parameter("fall_time", 0.1, 1000.0, log=True)
 
@@ -82,14 +87,21 @@ def _sigmoid(parameters: Any, constants: Any, time: Any, band: Any, value: Any, 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _guess_sigmoid(constants: Any, time: Any, band: Any, value: Any, error: Any, starts: Any) -> int:
-    """Start where half of the highest flux is first passed, with a fast, a middling and a slow rise."""
+    """Start with half of the highest flux where it is first passed, fast to slow; and with the rise before and after the points."""
     top = _highest(value, error)
     half = 0
     while half < top and value[half] < 0.5 * value[top]:
         half += 1
+    first, span = time[0], max(time[len(time) - 1] - time[0], 0.5)
     for k in range(3):
         starts[k, 0], starts[k, 1], starts[k, 2] = value[top] * (1.0 + 0.3 * k), time[half], log(0.5 * 4.0**k)
-    return 3
+    # what the first point lacks of the highest says how far the rise had gone there
+    lack = min(max(1.0 - value[0] / value[top], 0.01), 0.9) if value[top] > 0.0 else 0.5
+    for k in range(3, 6):
+        rise = 0.3 * span if k == 3 else 1.5 if k == 4 else 0.1 * span
+        starts[k, 0], starts[k, 1], starts[k, 2] = value[top], first - rise * log(1.0 / lack - 1.0), log(rise)
+    starts[6, 0], starts[6, 1], starts[6, 2] = 2.0 * value[top], first + span, log(0.3 * span)
+    return 7
 
 
 def fit_sigmoid(points: Points) -> Fits:
@@ -109,20 +121,22 @@ def fit_sigmoid(points: Points) -> Fits:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _two_exponential(parameters: Any, constants: Any, time: Any, band: Any, value: Any, slopes: Any) -> None:
-    """Scale, onset, logarithms of rise and fall time."""
-    rise, fall = exp(parameters[2]), exp(parameters[3])
+    """Onset, logarithms of rise and fall time, scale of each band."""
+    rise, fall = exp(parameters[1]), exp(parameters[2])
     for j in range(len(time)):
-        s = time[j] - parameters[1]
+        for a in range(len(parameters)):
+            slopes[j, a] = 0.0
+        s, scale = time[j] - parameters[0], parameters[3 + band[j]]
         if s <= 0.0:
-            value[j] = slopes[j, 0] = slopes[j, 1] = slopes[j, 2] = slopes[j, 3] = 0.0
+            value[j] = 0.0
             continue
         growth, decay = exp(-s / rise), exp(-s / fall)
         unit = -expm1(-s / rise) * decay
-        value[j] = parameters[0] * unit
-        slopes[j, 0] = unit
-        slopes[j, 1] = parameters[0] * (unit / fall - growth * decay / rise)
-        slopes[j, 2] = -parameters[0] * growth * decay * s / rise
-        slopes[j, 3] = value[j] * s / fall
+        value[j] = scale * unit
+        slopes[j, 0] = scale * (unit / fall - growth * decay / rise)
+        slopes[j, 1] = -scale * growth * decay * s / rise
+        slopes[j, 2] = value[j] * s / fall
+        slopes[j, 3 + band[j]] = unit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -135,35 +149,44 @@ def _guess_two_exponential(constants: Any, time: Any, band: Any, value: Any, err
     count = 0
     for slow in (1.0, 4.0, 16.0):
         for lead in (0.0, 1.0):
-            starts[count, 0], starts[count, 1] = 1.5 * value[top], min(time[faint] - lead * slow, time[top] - 0.3 * slow)
-            starts[count, 2], starts[count, 3] = log(0.5 * slow), log(4.0 * slow)
+            starts[count, 0] = min(time[faint] - lead * slow, time[top] - 0.3 * slow)
+            starts[count, 1], starts[count, 2] = log(0.5 * slow), log(4.0 * slow)
+            for a in range(3, starts.shape[1]):
+                starts[count, a] = 0.0
+            for j in range(len(time)):
+                starts[count, 3 + band[j]] = max(starts[count, 3 + band[j]], 1.5 * value[j])
             count += 1
     return count
 
 
-def fit_two_exponential(points: Points) -> Fits:
+def fit_two_exponential(points: Points, n_bands: int = 1) -> Fits:
     """Fit a flare with a beginning, ``scale (1 - exp(-s / rise_time)) exp(-s / fall_time)`` with ``s = t - onset``, zero before.
+
+    Bands share the times; each has a scale of its own.
 
     Returns
     -------
     Fits
-        With ``scale`` in the unit of the values, ``onset``, ``rise_time`` and ``fall_time`` [d].
+        With ``onset``, ``rise_time`` and ``fall_time`` [d], and ``scale_0``… of each band in the unit of the values.
     """
-    parameters = (Parameter("scale", 0.0), Parameter("onset"), _RISE, _FALL)
+    scales = tuple(Parameter(f"scale_{band}", 0.0) for band in range(n_bands))
+    parameters = (Parameter("onset"), _RISE, _FALL, *scales)
     return fit(Model(_two_exponential, _guess_two_exponential), parameters, points, min_points=5)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _power_law(parameters: Any, constants: Any, time: Any, band: Any, value: Any, slopes: Any) -> None:
-    """Flux where time is 0, index, logarithm of the time from the onset to there."""
-    lead = exp(parameters[2])
+    """Flux where time is 1, index, logarithm of the time from the onset to 0, spectral index; the constants are the wavelengths."""
+    lead, coloured = exp(parameters[2]), len(constants) > 0
     for j in range(len(time)):
         ratio = (time[j] + lead) / (1.0 + lead)
-        unit = ratio ** -parameters[1] if ratio > 0.0 else 0.0
+        bluer = log(constants[band[j]] / constants[band[0]]) if coloured else 0.0
+        unit = ratio ** -parameters[1] * exp(parameters[3] * bluer) if ratio > 0.0 else 0.0
         value[j] = parameters[0] * unit
         slopes[j, 0] = unit
         slopes[j, 1] = -value[j] * log(ratio) if ratio > 0.0 else 0.0
         slopes[j, 2] = -parameters[1] * value[j] * (1.0 / (time[j] + lead) - 1.0 / (1.0 + lead)) * lead if ratio > 0.0 else 0.0
+        slopes[j, 3] = value[j] * bluer
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -174,47 +197,60 @@ def _guess_power_law(constants: Any, time: Any, band: Any, value: Any, error: An
         for index in (0.8, 2.0):
             first = (time[0] + exp(lead)) / (1.0 + exp(lead))
             starts[count, 0] = value[0] * (first**index if first > 0.0 else 1.0)
-            starts[count, 1], starts[count, 2] = index, lead
+            starts[count, 1], starts[count, 2], starts[count, 3] = index, lead, 0.8
             count += 1
     return count
 
 
-def fit_power_law(points: Points, onset: NDArray[np.float64] | None = None) -> Fits:
-    """Fit a power-law decay, ``flux (t - onset) ** -index``.
+def fit_power_law(points: Points, onset: NDArray[np.float64] | None = None, wavelengths: Sequence[float] = ()) -> Fits:
+    """Fit a power-law decay in time and, where wavelengths are given, in frequency: ``flux (t - onset) ** -index nu ** -spectral_index``.
 
     Parameters
     ----------
     points
-        Rows of one band each; points at or before a given onset do not count.
+        Rows of one band each, or of all bands; points at or before a given onset do not count.
     onset
         (n,) time when the decay began, where it is known [d]; free otherwise.
+    wavelengths
+        Of each band that points count [Angstrom]. Without them all points are taken for one band.
 
     Returns
     -------
     Fits
-        With ``flux_at_1d``, the flux one day after the first point (after a given onset) in the unit of the values;
-        ``index``; and ``lead``, the time from the onset to the first point [d], held at 0 for a given onset.
+        With ``flux_at_1d``, the flux one day after the first point (after a given onset), in its band and the unit of
+        the values; ``index``; ``lead``, the time from the onset to the first point [d], held at 0 for a given onset;
+        and ``spectral_index``, which one band does not measure.
     """
     flux, index = Parameter("flux_at_1d", 0.0), Parameter("index", -1.0, 10.0)
+    colour = Parameter("spectral_index", *SPECTRAL_INDEX) if len(wavelengths) else Parameter("spectral_index", 0.0, 0.0)
     model = Model(_power_law, _guess_power_law)
     if onset is not None:
         since = points.since(onset)
         held = Parameter("lead", exp(-60.0), exp(-60.0), log=True)
-        return fit(model, (flux, index, held), since.select(since.time > 0.0), min_points=3)
+        return fit(model, (flux, index, held, colour), since.select(since.time > 0.0), constants=wavelengths, min_points=3)
+    lead = Parameter("lead", 1e-4, 100.0, log=True)
+    return fit(model, (flux, index, lead, colour), points.since(_first(points)), constants=wavelengths, min_points=4)
+
+
+def _first(points: Points) -> NDArray[np.float64]:
+    """Time of the first point of each row, (n,) [d]; 0 for a row without points."""
     filled = np.diff(points.offsets) > 0
     first = np.zeros(len(points))
     first[filled] = points.time[points.offsets[:-1][filled]]
-    return fit(model, (flux, index, Parameter("lead", 1e-4, 100.0, log=True)), points.since(first), min_points=4)
+    return first
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _afterglow(parameters: Any, constants: Any, time: Any, band: Any, value: Any, slopes: Any) -> None:
-    """Slope, level, height and rate of ``A t + B + C exp(-D t)``."""
+    """Slope, level, height and rate of ``A t + B + C exp(-D t)``, spectral index; the constants are the wavelengths."""
+    coloured = len(constants) > 0
     for j in range(len(time)):
         decay = exp(min(-parameters[3] * time[j], 300.0))
-        value[j] = parameters[0] * time[j] + parameters[1] + parameters[2] * decay
+        redder = -2.5 * log10(constants[band[j]] / constants[band[0]]) if coloured else 0.0
+        value[j] = parameters[0] * time[j] + parameters[1] + parameters[2] * decay + parameters[4] * redder
         slopes[j, 0], slopes[j, 1], slopes[j, 2] = time[j], 1.0, decay
         slopes[j, 3] = -parameters[2] * time[j] * decay
+        slopes[j, 4] = redder
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -226,30 +262,33 @@ def _guess_afterglow(constants: Any, time: Any, band: Any, value: Any, error: An
     for rate in (0.5, 3.0, 15.0):
         for height in (-0.5, 0.5):
             starts[count, 0], starts[count, 1] = (value[last] - value[0]) / span, value[0] - height
-            starts[count, 2], starts[count, 3] = height, min(rate / span, 9.0)
+            starts[count, 2], starts[count, 3], starts[count, 4] = height, min(rate / span, 9.0), 0.8
             count += 1
     return count
 
 
-def fit_afterglow(points: Points) -> Fits:
+def fit_afterglow(points: Points, wavelengths: Sequence[float] = ()) -> Fits:
     """Fit the magnitudes of an orphan afterglow, ``A t + B + C exp(-D t)`` (Masson & Bregeon 2024, arXiv:2412.05061).
 
     Parameters
     ----------
     points
         Rows of magnitudes; time counts from the first point, so that the parameters do not depend on the calendar.
+    wavelengths
+        Of each band that points count [Angstrom]: bands then differ as by synchrotron radiation, ``nu ** -spectral_index``
+        with the indices 0.6 to 1.1 that the paper allows. Without them all points are taken for one band.
 
     Returns
     -------
     Fits
-        With ``slope`` A [mag / d], ``level`` B [mag], ``height`` C [mag] and ``rate`` D [1 / d], within the paper's limits.
+        With ``slope`` A [mag / d], ``level`` B [mag] in the band of the first point, ``height`` C [mag] and ``rate`` D
+        [1 / d], within the paper's limits, and ``spectral_index``, which one band does not measure.
     """
     parameters = (
         Parameter("slope", -1e4, 1e4),
         Parameter("level", -1e6, 1e6),
         Parameter("height", -1e7, 1e7),
         Parameter("rate", -0.03, 10.0),
+        Parameter("spectral_index", *SYNCHROTRON_INDEX) if len(wavelengths) else Parameter("spectral_index", 0.0, 0.0),
     )
-    first = np.full(len(points), inf)
-    np.minimum.at(first, points.owners(), points.time)
-    return fit(Model(_afterglow, _guess_afterglow), parameters, points.since(first), min_points=5)
+    return fit(Model(_afterglow, _guess_afterglow), parameters, points.since(_first(points)), constants=wavelengths, min_points=5)

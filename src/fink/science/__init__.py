@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import pyarrow as pa
+
 from fink.artifacts import Artifact
 from fink.columns import Column
 from fink.errors import PlanError
@@ -44,6 +46,13 @@ class ScienceModule:
     def input_columns(self) -> frozenset[str]:
         """Names of the columns among its inputs."""
         return frozenset(self.inputs) - SPECIAL_INPUTS - {artifact.name for artifact in self.artifacts}
+
+
+def with_error(name: str, type_: pa.DataType, unit: str, ucd: str, about: str) -> tuple[Column, Column]:
+    """Declare a quantity, and its error as ``<name>_err``."""
+    return Column(name, type_, unit, ucd, about), Column(
+        f"{name}_err", pa.float32(), unit, f"stat.error;{ucd}", f"One-sigma error of {name}"
+    )
 
 
 def science_module(

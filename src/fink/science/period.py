@@ -14,14 +14,12 @@ and of half and double the frequency.
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
-from numba import njit
-from numpy.typing import NDArray
 
 from fink.columns import Column
 from fink.fitting.periodogram import find_periods
-from fink.lightcurves import LIMIT, SAME_TIME, LightCurves
+from fink.fitting.points import one_of_an_exposure
+from fink.lightcurves import LightCurves
 from fink.science import Columns, science_module
 
 _OF_VARIANCE = "stat.value;src.var"
@@ -57,7 +55,7 @@ _OF_VARIANCE = "stat.value;src.var"
 def period(lightcurves: LightCurves) -> Columns:
     """Search the light curves for their periods."""
     lc = lightcurves
-    single = lc.select(_one_of_an_exposure(lc.offsets, lc.mjd, lc.band, lc.kind))
+    single = lc.select(one_of_an_exposure(lc.offsets, lc.mjd, lc.band, lc.kind))
     found = find_periods(single.offsets, single.mjd, single.band, single.flux, single.flux_err, len(lc.bands))
     return {
         "period": found.period,
@@ -68,19 +66,3 @@ def period(lightcurves: LightCurves) -> Columns:
         "period_cycles": found.span / found.period,
         "n_period_points": found.n_points,
     }
-
-
-@njit(cache=True, nogil=True)
-def _one_of_an_exposure(
-    offsets: NDArray[np.int64], mjd: NDArray[np.float64], band: NDArray[np.int8], kind: NDArray[np.int8]
-) -> NDArray[np.bool_]:
-    """Choose one point of each exposure, the first: forced photometry beside a detection would count the same light twice."""
-    keep: NDArray[np.bool_] = kind != LIMIT
-    for i in range(len(offsets) - 1):
-        for j in range(offsets[i], offsets[i + 1]):
-            before = j - 1
-            while before >= offsets[i] and mjd[j] - mjd[before] < SAME_TIME:
-                if keep[before] and band[before] == band[j]:
-                    keep[j] = False
-                before -= 1
-    return keep

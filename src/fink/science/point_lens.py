@@ -17,10 +17,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fink.columns import Column
+from fink.fitting.bands import of_own_band
 from fink.fitting.microlensing import fit_pspl, reduced_chi2_of_constancy
 from fink.fitting.points import Points
-from fink.fitting.solver import STATUS_NAMES, TOO_FEW_POINTS, Fits
-from fink.lightcurves import LIMIT, LightCurves, own_points
+from fink.lightcurves import LIMIT, LightCurves
 from fink.science import Columns, science_module
 
 MIN_CONSTANT_CHI2 = 2.0
@@ -54,8 +54,7 @@ def point_lens(mjd: NDArray[np.float64], lightcurves: LightCurves) -> Columns:
     n_bands = len(lightcurves.bands)
     constancy = reduced_chi2_of_constancy(points, n_bands)
     fits = fit_pspl(points.select((constancy > MIN_CONSTANT_CHI2)[points.owners()]), n_bands)
-    own = own_points(lightcurves.offsets, lightcurves.mjd, lightcurves.kind, mjd)
-    source, source_err = _own_source(fits, lightcurves, own)
+    source, source_err = of_own_band(fits, "source", lightcurves, mjd)
     return {
         "lens_peak_mjd": fits.value("peak_time"),
         "lens_peak_mjd_err": fits.error("peak_time"),
@@ -67,15 +66,5 @@ def point_lens(mjd: NDArray[np.float64], lightcurves: LightCurves) -> Columns:
         "lens_source_flux_err": source_err,
         "lens_chi2": fits.reduced_chi2,
         "lens_constant_chi2": constancy,
-        "lens_fit": pa.array(STATUS_NAMES[fits.status], mask=fits.status == TOO_FEW_POINTS),
+        "lens_fit": fits.outcome,
     }
-
-
-def _own_source(fits: Fits, lightcurves: LightCurves, own: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the source's flux and its error in the band of each alert's own point."""
-    value, error = np.full(len(own), np.nan), np.full(len(own), np.nan)
-    here = np.flatnonzero(own >= 0)
-    for b in range(len(lightcurves.bands)):
-        rows = here[lightcurves.band[own[here]] == b]
-        value[rows], error[rows] = fits.value(f"source_{b}")[rows], fits.error(f"source_{b}")[rows]
-    return value, error

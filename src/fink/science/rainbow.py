@@ -2,9 +2,9 @@
 
 The luminosity follows the pulse of Bazin, the temperature goes from an early to a late value about its reference time
 (Russeil et al. 2024, doi:10.1051/0004-6361/202348158); differences from the reference implementation are listed in the
-documentation. Detections and forced photometry count, and upper limits as zero flux with their error, from 60 days
-before the first detection on; each error has 3 % of the highest flux added, since no black body describes a supernova
-better than that.
+documentation. Detections and forced photometry count, one point of each exposure, and upper limits as zero flux with their
+error, from 60 days before the first detection on; each error has 3 % of the highest flux added, since no black body
+describes a supernova better than that.
 
 The time of maximum comes from a second fit, to the points about the maximum alone, in which the bands share the pulse
 but not a temperature: its median error on 576 transients of PLAsTiCC is 1.4 d, where that of the black body's
@@ -22,11 +22,10 @@ import pyarrow as pa
 
 from fink.columns import Column
 from fink.fitting.peaks import time_of_maximum
-from fink.fitting.points import Points
+from fink.fitting.points import Points, transient_points
 from fink.fitting.rainbow import ERG_PER_NJY_HZ, Rainbow
-from fink.fitting.solver import STATUS_NAMES, TOO_FEW_POINTS
-from fink.lightcurves import DETECTION, LIMIT, LightCurves
-from fink.science import Columns, science_module
+from fink.lightcurves import LightCurves
+from fink.science import Columns, science_module, with_error
 
 BEFORE = 60.0
 """Days before the first detection from which points count [d]."""
@@ -47,18 +46,13 @@ _SHAPE = {
 _F4, _F8 = pa.float32(), pa.float64()
 
 
-def _with_error(name: str, type_: pa.DataType, unit: str, ucd: str, about: str) -> tuple[Column, Column]:
-    """Declare a quantity and its error."""
-    return Column(name, type_, unit, ucd, about), Column(f"{name}_err", _F4, unit, f"stat.error;{ucd}", f"One-sigma error of {name}")
-
-
 @science_module(
-    version="1.0",
+    version="1.1",
     outputs=(
-        *_with_error("rainbow_peak_mjd", _F8, "d", "time.epoch;phot.flux", "Time of maximum light, MJD in TAI"),
+        *with_error("rainbow_peak_mjd", _F8, "d", "time.epoch;phot.flux", "Time of maximum light, MJD in TAI"),
         Column("rainbow_luminosity_peak_mjd", _F8, "d", "time.epoch;phys.luminosity", "Time of highest luminosity, MJD in TAI"),
-        *_with_error("rainbow_amplitude", _F4, "erg.cm**-2.s**-1", "phot.flux.bol", "Bolometric flux of the black body at its maximum"),
-        *(column for name, what in _SHAPE.items() for column in _with_error(f"rainbow_{name}", _F4, *what)),
+        *with_error("rainbow_amplitude", _F4, "erg.cm**-2.s**-1", "phot.flux.bol", "Bolometric flux of the black body at its maximum"),
+        *(column for name, what in _SHAPE.items() for column in with_error(f"rainbow_{name}", _F4, *what)),
         Column("rainbow_chi2", _F4, "", "stat.fit.chi2", "Chi-square of the fit over its degrees of freedom"),
         Column("rainbow_fit", pa.string(), "", "meta.code;stat.fit", "How the fit ended: converged, at bound or not converged"),
     ),
@@ -67,7 +61,7 @@ def _with_error(name: str, type_: pa.DataType, unit: str, ucd: str, about: str) 
 )
 def rainbow(lightcurves: LightCurves) -> Columns:
     """Fit the light curves, then the points about their maxima."""
-    points = transient_points(lightcurves)
+    points = _points(lightcurves)
     wavelengths = lightcurves.wavelengths
     model = Rainbow(tuple(wavelengths))
     constant = model.constant.fit(points, min_points=MIN_POINTS)
@@ -80,21 +74,15 @@ def rainbow(lightcurves: LightCurves) -> Columns:
         "rainbow_amplitude": fits.value("amplitude") * ERG_PER_NJY_HZ,
         "rainbow_amplitude_err": fits.error("amplitude") * ERG_PER_NJY_HZ,
         "rainbow_chi2": fits.reduced_chi2,
-        "rainbow_fit": pa.array(STATUS_NAMES[fits.status], mask=fits.status == TOO_FEW_POINTS),
+        "rainbow_fit": fits.outcome,
     }
     for name in _SHAPE:
         columns |= {f"rainbow_{name}": fits.value(name), f"rainbow_{name}_err": fits.error(name)}
     return columns
 
 
-def transient_points(lightcurves: LightCurves) -> Points:
-    """Select the points that the fits take: none where fewer than two bands have two detections each."""
-    owners, seen = lightcurves.owners(), lightcurves.kind == DETECTION
-    first = np.full(len(lightcurves), np.inf)
-    np.minimum.at(first, owners[seen], lightcurves.mjd[seen])
-    counts = np.zeros((len(lightcurves), len(lightcurves.bands)), np.int64)
-    np.add.at(counts, (owners[seen], lightcurves.band[seen]), 1)
-    enough = (counts >= MIN_IN_BAND).sum(axis=1) >= MIN_BANDS
-    keep = enough[owners] & (lightcurves.mjd > first[owners] - BEFORE)
-    flux = np.where(keep, np.where(lightcurves.kind == LIMIT, 0.0, lightcurves.flux), np.nan)
-    return Points.of(lightcurves.offsets, lightcurves.mjd, lightcurves.band, flux, lightcurves.flux_err).with_floor(ERROR_FLOOR)
+def _points(lightcurves: LightCurves) -> Points:
+    """Choose the points that the fits take: none where fewer than two bands have two detections each."""
+    keep, detections = transient_points(lightcurves, BEFORE)
+    enough = (detections >= MIN_IN_BAND).sum(axis=1) >= MIN_BANDS
+    return Points.of_light_curves(lightcurves, keep & np.repeat(enough, np.diff(lightcurves.offsets))).with_floor(ERROR_FLOOR)

@@ -29,9 +29,9 @@ def sigmoid(t: Any, amplitude: float, half_time: float, rise_time: float) -> Any
     return amplitude / (1.0 + np.exp(-(t - half_time) / rise_time))
 
 
-def two_exponential(t: Any, scale: float, onset: float, rise_time: float, fall_time: float) -> Any:
+def two_exponential(t: Any, onset: float, rise_time: float, fall_time: float, scale_0: float) -> Any:
     s = np.maximum(t - onset, 0.0)
-    return scale * (1.0 - np.exp(-s / rise_time)) * np.exp(-s / fall_time)
+    return scale_0 * (1.0 - np.exp(-s / rise_time)) * np.exp(-s / fall_time)
 
 
 def power_law(t: Any, flux_at_1d: float, index: float, lead: float = 0.0) -> Any:
@@ -54,7 +54,7 @@ CASES: dict[str, tuple[Curve, Callable[[Points], Fits], dict[str, float], tuple[
     "two exponential": (
         two_exponential,
         fit_two_exponential,
-        {"scale": 120.0, "onset": 0.0, "rise_time": 3.0, "fall_time": 15.0},
+        {"onset": 0.0, "rise_time": 3.0, "fall_time": 15.0, "scale_0": 120.0},
         (-10, 50),
     ),
     "afterglow": (afterglow, fit_afterglow, {"slope": 0.1, "level": 20.0, "height": -1.5, "rate": 1.0}, (0, 12)),
@@ -112,6 +112,49 @@ def test_a_given_onset_is_kept() -> None:
     late = fit_power_law(Points.of([0, 5], np.arange(5.0), np.zeros(5), np.ones(5), np.ones(5)), np.array([2.5]))
     assert late.n_points.tolist() == [2]
     assert late.status.tolist() == [TOO_FEW_POINTS]
+
+
+WAVELENGTHS = (4827.0, 6223.0, 7546.0)
+
+
+def in_bands(points: Points, magnitude: Callable[[Any], Any]) -> Points:
+    """Give the points three bands in turn, the first the first, each with its own change of the values."""
+    band = np.arange(len(points.time)) % 50 % 3
+    ratio = np.array(WAVELENGTHS)[band] / WAVELENGTHS[0]
+    return Points.of(points.offsets, points.time, band, magnitude((points.value, ratio)), points.error)
+
+
+def test_a_power_law_has_one_spectral_index_for_all_bands() -> None:
+    truth = {"flux_at_1d": 300.0, "index": 1.2, "lead": 0.4}
+    points = in_bands(simulate(power_law, truth, (0, 10), 100, snr=200.0, seed=5), lambda given: given[0] * given[1] ** 0.9)
+    fits = fit_power_law(points, wavelengths=WAVELENGTHS)
+    for name, value in (truth | {"spectral_index": 0.9}).items():
+        assert np.median(np.abs(fits.value(name) - value) / fits.error(name)) < 1.0, name
+    one_band = fit_power_law(
+        Points.of(points.offsets, points.time, np.ones(len(points.time)), points.value, points.error), None, WAVELENGTHS
+    )
+    assert np.isnan(one_band.error("spectral_index")).all()
+    assert set(one_band.n_free.tolist()) == {3}
+
+
+def test_an_afterglow_has_the_spectrum_of_its_electrons() -> None:
+    truth = {"slope": 0.1, "level": 20.0, "height": -1.5, "rate": 1.0}
+    bright = simulate(afterglow, truth, (0, 12), 100, snr=200.0, seed=6)
+    fits = fit_afterglow(in_bands(bright, lambda given: given[0] - 2.5 * 0.8 * np.log10(given[1])), WAVELENGTHS)
+    for name, value in (truth | {"spectral_index": 0.8}).items():
+        good = fits.status == CONVERGED
+        assert np.median((np.abs(fits.value(name) - value) / fits.error(name))[good]) < 1.0, name
+    assert ((fits.value("spectral_index") >= 0.6) & (fits.value("spectral_index") <= 1.1)).all()
+
+
+def test_a_flare_has_one_shape_in_all_bands() -> None:
+    truth = {"onset": 0.0, "rise_time": 3.0, "fall_time": 15.0, "scale_0": 120.0}
+    flares = in_bands(simulate(two_exponential, truth, (-10, 50), 60, snr=100.0, seed=7), lambda given: given[0] * given[1])
+    fits = fit_two_exponential(flares, 4)
+    heights = np.stack([fits.value(f"scale_{band}") for band in range(3)])
+    assert np.median(heights, axis=1) / 120.0 == pytest.approx(np.array(WAVELENGTHS) / WAVELENGTHS[0], rel=0.05)
+    assert np.median(fits.value("rise_time")) == pytest.approx(3.0, rel=0.1)
+    assert np.isnan(fits.error("scale_3")).all()
 
 
 def test_each_band_is_a_row() -> None:
