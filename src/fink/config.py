@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -107,6 +108,36 @@ class KafkaConnection(_Section):
         return settings | {name: str(path) for name, path in files.items() if path is not None}
 
 
+class KafkaInSettings(KafkaConnection):
+    """Where alerts come from that a survey sends through Kafka."""
+
+    servers: str = Field("", description="Kafka servers that the alerts come from, where the source's address names none")
+    group: str = Field("fink", description="Name of the consumer group, where access lists ask for one; no offset is kept under it")
+    start: str = Field(
+        "earliest",
+        description="Where partitions begin that the archive does not know: earliest, latest, a time as 2026-11-21T00:00Z, or an offset",
+    )
+    gaps: Literal["continue", "stop"] = Field(
+        "continue", description="What to do where the cluster deleted messages before they were read; the ledger tells of it"
+    )
+    timeout: float = Field(30, gt=0, description="Seconds that a cluster may take to answer at the start, or to let a user in")
+    outage: float = Field(
+        600, ge=0, description="Seconds that a cluster or schema registry may be away before the run stops; 0 waits for ever"
+    )
+    discover: float = Field(30, gt=0, description="Seconds between two looks for new partitions and topics that match a pattern")
+    queue_megabytes: float = Field(128, gt=0, le=2000, description="Megabytes of messages that are fetched ahead")
+
+    @field_validator("start")
+    @classmethod
+    def _known_start(cls, value: str) -> str:
+        if value not in ("earliest", "latest") and not value.isdecimal():
+            try:
+                datetime.fromisoformat(value)
+            except ValueError as error:
+                raise ValueError(f"{value!r} is no start; write earliest, latest, a time as 2026-11-21T00:00:00Z, or an offset") from error
+        return value
+
+
 class KafkaOutSettings(KafkaConnection):
     """Where committed substreams are sent: topics of a Kafka cluster, each alert in each once."""
 
@@ -161,6 +192,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     users: UserSettings = Field(default_factory=UserSettings)
     files: FilesSettings = Field(default_factory=FilesSettings)
+    kafka_in: KafkaInSettings = Field(default_factory=KafkaInSettings)
     kafka_out: KafkaOutSettings = Field(default_factory=KafkaOutSettings)
     surveys: SurveySettings = Field(default_factory=SurveySettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)

@@ -137,6 +137,38 @@ def watched_source(arguments: Sequence[Path], settings: Settings, archive: Embed
     return WatchedFiles(lambda: files_source(arguments, settings, archive, settled=SETTLED))
 
 
+def kafka_source(addresses: Sequence[str], settings: Settings, archive: EmbeddedArchive | None = None, *, follow: bool = False) -> Source:
+    """Make a source of the Kafka topics that addresses name, which goes on where earlier runs stopped.
+
+    Raises
+    ------
+    SourceError
+        If a cluster does not answer or let this user in, or has no such topic.
+    """
+    from fink import surveys
+    from fink.streams.kafka_consumer import KafkaReader, KafkaTopics
+    from fink.streams.kafka_positions import POSITIONS as KAFKA_POSITIONS
+    from fink.streams.kafka_source import KafkaSource
+    from fink.streams.messages import MessageReader
+    from fink.streams.several import SeveralSources
+
+    surveys.configure(settings.surveys)
+    find = schema_of_id(settings)
+    progress = archive.position(KAFKA_POSITIONS) if archive is not None else {}
+    sources = [
+        KafkaSource(
+            topics,
+            KafkaReader(settings.kafka_in, topics.servers),
+            MessageReader(surveys.registry(), find),
+            settings.kafka_in,
+            progress,
+            follow=follow,
+        )
+        for topics in map(KafkaTopics, addresses)
+    ]
+    return sources[0] if len(sources) == 1 else SeveralSources(sources)
+
+
 def followers(archive: EmbeddedArchive, settings: Settings) -> list[Follower]:
     """Make the followers that the settings ask for."""
     from fink.streams.substream_files import SubstreamFiles

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +13,7 @@ import typer
 from fink import factory
 from fink.cli.application import ArchiveOption, ConfigOption, FormatOption, SetOption, app, settings_from
 from fink.cli.output import Format, print_json, show_record, show_rows, stderr, stdout
+from fink.errors import ConfigError
 
 if TYPE_CHECKING:
     from fink.archive.embedded import EmbeddedArchive
@@ -28,11 +29,17 @@ SourcesArgument = Annotated[list[Path], typer.Argument(metavar="SOURCE...", help
 
 @app.command()
 def run(
-    sources: SourcesArgument,
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE...", help="Packets, containers, folders, a night's tarballs; or kafka://HOST:PORT/TOPICS")
+    ],
     again: Annotated[
         bool, typer.Option("--again", help="Read files once more that were read to their end (their alerts are duplicates)")
     ] = False,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on with what is put into the folders, until stopped")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what is put into the folders or topics, until stopped")] = False,
+    start: Annotated[
+        str | None,
+        typer.Option(help="Where topics begin that were never read: earliest, latest, a time as 2026-11-21T00:00Z, or an offset"),
+    ] = None,
     substreams: Annotated[
         Path | None, typer.Option("--substreams", metavar="DIR", help="Write each substream into a file of this folder")
     ] = None,
@@ -46,30 +53,40 @@ def run(
 ) -> None:
     """Run alerts into the archive and the substreams; goes on where an earlier run stopped.
 
-    Examples: `fink run ztf_public_20181129.tar.gz`, `fink run packets/ --substreams out/ --form avro`
+    Examples: `fink run ztf_public_20181129.tar.gz`, `fink run packets/ --substreams out/ --form avro`,
+    `fink run kafka://broker:9092/ztf_* --follow`
     """
     chosen = {"files__folder": substreams, "files__format": form, "run__workers": workers, "retention__packets": keep}
+    chosen |= {"kafka_in__start": start}
     settings = settings_from(archive, config, set, **chosen)
     with factory.open_archive(settings) as writer:
         source = _source(sources, settings, writer, follow=follow, again=again)
-        with progress(source.total) as on_commit:
+        with progress(source.total, lambda: source.total) as on_commit:
             summary = factory.run(source, writer, settings, on_commit)
         ledger = writer.ledger()
     report(summary, ledger["balanced"], format)
 
 
-def _source(sources: list[Path], settings: Settings, archive: EmbeddedArchive, *, follow: bool, again: bool) -> Source:
+def _source(sources: list[str], settings: Settings, archive: EmbeddedArchive, *, follow: bool, again: bool) -> Source:
+    addresses = [source for source in sources if source.startswith("kafka://")]
+    if addresses and len(addresses) < len(sources):
+        raise ConfigError(
+            f"a run reads Kafka or files, and here are both: {', '.join(sources)}; give them to two runs, one after the other"
+        )
+    if addresses:
+        return factory.kafka_source(addresses, settings, archive, follow=follow)
+    paths = [Path(source) for source in sources]
     if follow:
-        return factory.watched_source(sources, settings, archive)
-    files = factory.files_source(sources, settings, archive, again=again)
+        return factory.watched_source(paths, settings, archive)
+    files = factory.files_source(paths, settings, archive, again=again)
     if files.skipped:
         stderr.print(f"{len(files.skipped)} files were read before and are skipped (--again reads them)")
     return files
 
 
 @contextmanager
-def progress(total: int | None) -> Iterator[Any]:
-    """Show how far a run is, with its rate and counts, where there is a terminal."""
+def progress(total: int | None, to_come: Callable[[], int | None] = lambda: None) -> Iterator[Any]:
+    """Show how far a run is, with its rate and counts, where there is a terminal; what is still to come may change meanwhile."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     shown = Progress(
@@ -90,7 +107,9 @@ def progress(total: int | None) -> Iterator[Any]:
             counts = summary.counts
             selected = sum(summary.selected.values())
             text = f"night {commit.night or '?'}  selected {selected}  quarantined {counts.quarantined}  duplicate {counts.duplicate}"
-            shown.update(task, completed=counts.received, rate=f"{summary.rate:,.0f}/s", counts=text)
+            left = to_come()
+            end = None if left is None else counts.received + left
+            shown.update(task, completed=counts.received, total=end, rate=f"{summary.rate:,.0f}/s", counts=text)
 
         yield on_commit
 
