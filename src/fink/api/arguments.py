@@ -82,14 +82,15 @@ class Argument:
                 return str(value).strip()
 
     def _number(self, value: Any) -> float | int:
+        whole = self.kind == "integer"
         try:
-            number = float(value)
+            # numbers of alerts have more digits than a float
+            number: float = int(str(value)) if whole else float(value)
         except (TypeError, ValueError):
             number = math.nan
-        whole = self.kind == "integer"
-        if not math.isfinite(number) or not self.least <= number <= self.most or (whole and number != int(number)):
+        if not math.isfinite(number) or not self.least <= number <= self.most:
             raise RequestError(f"{self.name} = {value!r} is not {'a whole number' if whole else 'a number'}{self._range()}")
-        return int(number) if whole else number
+        return number
 
     def _range(self) -> str:
         if math.isfinite(self.least) and math.isfinite(self.most):

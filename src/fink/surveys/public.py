@@ -88,10 +88,10 @@ def published(table: pa.Table, survey: str, names: Mapping[str, Column]) -> pa.T
         The columns wanted, by public name; those that the table lacks are null.
     """
     arrays: dict[str, pa.ChunkedArray] = {}
+    there = dict(zip(table.column_names, table.columns, strict=True))
     for name, column in names.items():
         form = FORMS.get((survey, column.name))
-        there = column.name in table.column_names
-        values = table[column.name] if there else pa.chunked_array([pa.nulls(table.num_rows, column.type)])
+        values = there[column.name] if column.name in there else pa.chunked_array([pa.nulls(table.num_rows, column.type)])
         arrays[name] = form.convert(values) if form else values
     return pa.table(arrays)
 
