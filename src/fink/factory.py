@@ -6,6 +6,7 @@ Each function imports what it builds, so that a command pays for its own parts o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,11 +172,15 @@ def kafka_source(addresses: Sequence[str], settings: Settings, archive: Embedded
 
 def followers(archive: EmbeddedArchive, settings: Settings) -> list[Follower]:
     """Make the followers that the settings ask for."""
+    from fink.streams.kafka_follower import KafkaFollower
     from fink.streams.substream_files import SubstreamFiles
 
-    if settings.files.folder is None:
-        return []
-    return [SubstreamFiles(archive, settings.files.folder, settings.files.format)]
+    made: list[Follower] = []
+    if settings.files.folder is not None:
+        made.append(SubstreamFiles(archive, settings.files.folder, settings.files.format, settings.files.max_lag))
+    if settings.kafka_out.servers:
+        made.append(KafkaFollower(archive, settings.kafka_out))
+    return made
 
 
 def run(
@@ -189,19 +194,22 @@ def run(
     from fink.engines.workers import PlanRequest
 
     request = PlanRequest(settings.run.modules, settings.run.substreams, settings.archive, settings.surveys, settings.artifacts)
-    engine = EmbeddedEngine(
-        archive,
-        request.build(),
-        request,
-        settings.run,
-        settings.batch,
-        followers(archive, settings),
-        on_commit,
-        handlers=request_handlers(archive, settings),
-        max_lag=settings.files.max_lag,
-        users=settings.users,
-    )
-    return engine.run(source)
+    with ExitStack() as ending:
+        delivering = followers(archive, settings)
+        for follower in delivering:
+            ending.callback(follower.close)
+        engine = EmbeddedEngine(
+            archive,
+            request.build(),
+            request,
+            settings.run,
+            settings.batch,
+            delivering,
+            on_commit,
+            handlers=request_handlers(archive, settings),
+            users=settings.users,
+        )
+        return engine.run(source)
 
 
 def replay_quarantine(archive: EmbeddedArchive, settings: Settings, identities: Sequence[str]) -> int:

@@ -98,6 +98,10 @@ def test_followers_are_those_that_the_settings_ask_for(tmp_path: Path) -> None:
         assert factory.followers(archive, settings_of(tmp_path)) == []
         (follower,) = factory.followers(archive, settings_of(tmp_path, files__folder=tmp_path / "out"))
         assert isinstance(follower, SubstreamFiles)
+        both = {"files__folder": tmp_path / "out", "kafka_out__servers": "localhost:1", "kafka_out__max_lag": 9}
+        _, kafka = factory.followers(archive, settings_of(tmp_path, **both))
+        assert (kafka.name, kafka.max_lag) == ("kafka:fink", 9)
+        assert archive.followers().keys() >= {"kafka:fink"}
 
 
 def test_the_plan_holds_the_modules_and_substreams_that_are_named(tmp_path: Path) -> None:

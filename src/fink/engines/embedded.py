@@ -36,7 +36,7 @@ Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Carries out a request with these arguments and gives the answer."""
 
 DELIVERY_INTERVAL = 0.5
-"""Seconds between deliveries to followers while a run is going on; its end always delivers."""
+"""Seconds between deliveries to followers while a run is going on, unless one lags more than it may; its end always delivers."""
 
 
 @dataclass
@@ -142,8 +142,6 @@ class EmbeddedEngine:
         Told of each commit, for progress.
     handlers
         What is done between commits for those who ask it of the run (`fink.archive.requests`), by the kind of request.
-    max_lag
-        Commits that followers may lag before the stream waits for them; 0 lets them lag for `DELIVERY_INTERVAL`.
     users
         What users' own substreams may cost and take.
     """
@@ -158,7 +156,6 @@ class EmbeddedEngine:
         followers: Sequence[Follower] = (),
         on_commit: Callable[[Commit, RunSummary], None] = lambda commit, summary: None,
         handlers: Mapping[str, Handler] | None = None,
-        max_lag: int = 0,
         users: UserSettings | None = None,
     ) -> None:
         self._archive, self._plan, self._settings, self._limits = archive, plan, settings, limits
@@ -169,7 +166,7 @@ class EmbeddedEngine:
         self._buffers = _Buffers()
         self._state, self._requests, self._handlers = State(archive.folder), Requests(archive.folder), handlers or {}
         self._users = UserFilters(archive, plan, users or UserSettings.model_validate({}))
-        self._delivered_at, self._delivered_commit, self._max_lag = 0.0, archive.last_commit(), max_lag
+        self._delivered_at, self._delivered = 0.0, dict[str, int]()
 
     def stop(self) -> None:
         """Ask the run to end after the batches that are in flight."""
@@ -291,13 +288,25 @@ class EmbeddedEngine:
 
     def _deliver(self, *, at_end: bool) -> None:
         late = time.monotonic() - self._delivered_at >= DELIVERY_INTERVAL
-        if not (at_end or late or 0 < self._max_lag < self._archive.last_commit() - self._delivered_commit):
-            return
         for follower in self._followers:
-            last = follower.deliver()
-            if last > self._archive.last_commit():
-                raise FollowerError(f"follower {follower.name} claims commit {last}, which the archive does not have")
-        self._delivered_at, self._delivered_commit = time.monotonic(), self._archive.last_commit()
+            if at_end or late or 0 < follower.max_lag < self._lag(follower):
+                last = follower.finish() if at_end else self._held_back(follower)
+                self._delivered[follower.name] = last
+                if last > self._archive.last_commit():
+                    raise FollowerError(f"follower {follower.name} claims commit {last}, which the archive does not have")
+        if at_end or late:
+            self._delivered_at = time.monotonic()
+
+    def _lag(self, follower: Follower) -> int:
+        """Give how many commits a follower has not delivered yet."""
+        return self._archive.last_commit() - self._delivered.get(follower.name, 0)
+
+    def _held_back(self, follower: Follower) -> int:
+        """Let a follower deliver; the stream waits for one that lags more than it may."""
+        last = follower.deliver()
+        while 0 < follower.max_lag < self._archive.last_commit() - last and not self._stop.is_set():
+            last = follower.deliver(1.0)
+        return last
 
 
 def outcome_of(batch: SourceBatch, computed: Computed | None, plan: Plan, plan_id: str) -> Outcome:

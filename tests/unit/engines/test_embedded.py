@@ -20,6 +20,7 @@ from extended_fink import ExtendedFink
 from fink.archive.embedded import EmbeddedArchive
 from fink.commits import Commit
 from fink.config import BatchSettings, RunSettings
+from fink.engines import embedded
 from fink.engines.embedded import EmbeddedEngine, RunSummary
 from fink.engines.workers import PlanRequest, SharedBuffer
 from fink.errors import FollowerError, SourceError
@@ -88,16 +89,31 @@ class Failing:
         return self._source.next_batch(limits, allocate)
 
 
+class Delivering:
+    """A follower that lacks only what it delivers."""
+
+    max_lag = 0
+
+    def __init__(self, archive: EmbeddedArchive) -> None:
+        self._archive = archive
+
+    def deliver(self, seconds: float = 0.0) -> int:
+        return self._archive.last_commit()
+
+    def finish(self) -> int:
+        return self.deliver()
+
+    def close(self) -> None:
+        pass
+
+
 def test_what_a_source_gave_before_it_raises_is_committed_and_delivered(tmp_path: Path) -> None:
     delivered: list[int] = []
 
-    class Noting:
+    class Noting(Delivering):
         name = "noting"
 
-        def __init__(self, archive: EmbeddedArchive) -> None:
-            self._archive = archive
-
-        def deliver(self) -> int:
+        def deliver(self, seconds: float = 0.0) -> int:
             delivered.append(self._archive.last_commit())
             return delivered[-1]
 
@@ -108,13 +124,10 @@ def test_what_a_source_gave_before_it_raises_is_committed_and_delivered(tmp_path
 
 
 def test_a_follower_that_raises_loses_nothing(tmp_path: Path, undisturbed: pa.Table) -> None:
-    class Refusing:
+    class Refusing(Delivering):
         name = "refusing"
 
-        def __init__(self, archive: EmbeddedArchive) -> None:
-            self._archive = archive
-
-        def deliver(self) -> int:
+        def deliver(self, seconds: float = 0.0) -> int:
             raise FollowerError("not allowed")
 
     with pytest.raises(FollowerError, match="not allowed"):
@@ -126,14 +139,35 @@ def test_a_follower_that_raises_loses_nothing(tmp_path: Path, undisturbed: pa.Ta
     assert contents(tmp_path / "archive").equals(undisturbed)
 
 
+def test_a_slow_follower_holds_back_the_stream_when_it_lags_more_than_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "DELIVERY_INTERVAL", 1e9)
+    lags: list[int] = []
+
+    class Slow(Delivering):
+        name, reached = "slow", 0
+
+        def deliver(self, seconds: float = 0.0) -> int:
+            lags.append(self._archive.last_commit() - self.reached)
+            self.reached += seconds > 0
+            return self.reached
+
+        def finish(self) -> int:
+            return self._archive.last_commit()
+
+    class Bounded(Slow):
+        max_lag = 3
+
+    run(tmp_path / "free", MemorySource(SIMULATED), alerts=10, followers=[Slow])
+    assert lags == []
+    run(tmp_path / "held", MemorySource(SIMULATED), alerts=10, followers=[Bounded])
+    assert max(lags) == 4
+
+
 def test_a_follower_that_claims_too_much_is_an_error(tmp_path: Path) -> None:
-    class Boasting:
+    class Boasting(Delivering):
         name = "boasting"
 
-        def __init__(self, archive: EmbeddedArchive) -> None:
-            self._archive = archive
-
-        def deliver(self) -> int:
+        def deliver(self, seconds: float = 0.0) -> int:
             return self._archive.last_commit() + 1
 
     with pytest.raises(FollowerError, match="boasting claims commit"):
