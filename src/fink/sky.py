@@ -55,30 +55,43 @@ OBLIQUITY = 84381.406 / 3600.0
 
 def tai_minus_utc(mjd_utc: NDArray[np.float64]) -> NDArray[np.float64]:
     """Leap seconds at these UTC dates [s]; 10 before 1972."""
-    if np.size(mjd_utc) and np.min(mjd_utc) >= _LEAP_MJD[-1]:  # all surveys' alerts: spares the search
-        return np.full(np.shape(mjd_utc), len(_LEAP_MJD) + 9.0)
+    return np.broadcast_to(_leap_seconds(mjd_utc), np.shape(mjd_utc))
+
+
+def _leap_seconds(mjd_utc: NDArray[np.float64]) -> NDArray[np.float64] | float:
+    """Leap seconds at these UTC dates [s]: one number where no date is before the last leap, as of all surveys' alerts."""
+    if np.size(mjd_utc) and np.min(mjd_utc) >= _LEAP_MJD[-1]:
+        return len(_LEAP_MJD) + 9.0
     return np.maximum(np.searchsorted(_LEAP_MJD, mjd_utc, side="right"), 1) + 9.0
 
 
 def utc_to_tai(mjd_utc: NDArray[np.float64]) -> NDArray[np.float64]:
     """Turn MJD in UTC into MJD in TAI."""
-    return mjd_utc + tai_minus_utc(mjd_utc) / 86400.0
+    return mjd_utc + _leap_seconds(mjd_utc) / 86400.0
 
 
 def tai_to_utc(mjd_tai: NDArray[np.float64]) -> NDArray[np.float64]:
     """Turn MJD in TAI into MJD in UTC, exact but for the leap second itself."""
-    return mjd_tai - tai_minus_utc(mjd_tai - tai_minus_utc(mjd_tai) / 86400.0) / 86400.0
+    return mjd_tai - _leap_seconds(mjd_tai - _leap_seconds(mjd_tai) / 86400.0) / 86400.0
 
 
 def calendar_date(mjd: NDArray[np.float64]) -> NDArray[np.int32]:
     """Give the calendar date of an MJD, in its own time scale, as YYYYMMDD; 0 where it is not a number."""
     good = np.isfinite(mjd)
-    days = np.floor(np.where(good, mjd, 40587.0)).astype(np.int64) - 40587
+    days = np.floor(np.where(good, mjd, np.min(mjd, initial=np.inf, where=good) if good.any() else 0.0)).astype(np.int64) - 40587
+    first, last = (int(days.min()), int(days.max())) if days.size else (0, 0)
+    # a batch is of one night or few: their dates are looked up
+    dates = _date_of_day(np.arange(first, last + 1))[days - first] if last - first < days.size else _date_of_day(days)
+    return np.where(good, dates, 0).astype(np.int32)
+
+
+def _date_of_day(days: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give the calendar date of a day counted from 1970, as YYYYMMDD."""
     date = days.astype("datetime64[D]")
-    year = date.astype("datetime64[Y]").astype(np.int64) + 1970
-    month = date.astype("datetime64[M]").astype(np.int64) % 12 + 1
-    day = (date - date.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64) + 1
-    return np.where(good, year * 10000 + month * 100 + day, 0).astype(np.int32)
+    month = date.astype("datetime64[M]")
+    months = month.astype(np.int64)
+    day = (date - month.astype("datetime64[D]")).astype(np.int64) + 1
+    return np.asarray((months // 12 + 1970) * 10000 + (months % 12 + 1) * 100 + day)
 
 
 def separation(

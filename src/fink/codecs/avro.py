@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +20,7 @@ import pyarrow as pa
 
 from fink.codecs import kernel
 from fink.codecs.kernel import PADDING
-from fink.codecs.schemas import Program, ProgramColumn, compile_program, parse_schema
+from fink.codecs.schemas import Kind, Program, ProgramColumn, compile_program, parse_schema
 from fink.errors import SchemaError, did_you_mean
 
 __all__ = ["PADDING", "Decoded", "Splits", "decode", "padded", "reason", "split_records", "warm_up"]
@@ -80,6 +83,7 @@ class Decoded:
     _valid: list[Bytes] = field(repr=False)
     _lengths: list[Ints | None] = field(repr=False)
     _offsets: dict[str, Ints] = field(repr=False)
+    _addresses: Sequence[Sequence[int]] = field(repr=False)
 
     def __contains__(self, path: str) -> bool:
         """Say whether there is a column of this path."""
@@ -90,6 +94,19 @@ class Decoded:
         if path not in self._places:
             raise SchemaError(f"no column {path} was decoded{did_you_mean(path, self._places)}")
         return self._places[path]
+
+    def has_array(self, path: str) -> bool:
+        """Say whether there is an array of this path."""
+        return path in self._offsets
+
+    def kind(self, path: str) -> Kind:
+        """Give what a column holds."""
+        return self.columns[self._place(path)].kind
+
+    def addresses(self, path: str) -> tuple[int, int]:
+        """Give where in memory a column's values and its bytes of validity lie."""
+        values, valid = self._addresses[self._place(path)]
+        return values, valid
 
     def values(self, path: str) -> Floats | Ints:
         """Give a column's values: float64 with NaN for null, or int64 with 0 for null (booleans and enumerations too)."""
@@ -157,35 +174,36 @@ class _Layout:
     def __init__(self, program: Program) -> None:
         n_groups = len(program.groups)
         self.words, self.flags, self.children = [0] * n_groups, [0] * n_groups, [0] * n_groups
-        self.value, self.length, self.valid = [], [], []
+        self.value, self.length, self.valid = [], [], []  # of each column: its group, and the number of its array there
         for column in program.columns:
-            self.value.append(self.words[column.group])
-            self.valid.append(self.flags[column.group])
-            self.length.append(self.words[column.group] + 1 if column.kind in ("string", "bytes") else -1)
-            self.words[column.group] += 1 + (self.length[-1] > 0)
-            self.flags[column.group] += 1
+            group, ranged = column.group, column.kind in ("string", "bytes")
+            self.value.append((group, self.words[group]))
+            self.valid.append((group, self.flags[group]))
+            self.length.append((group, self.words[group] + 1 if ranged else -1))
+            self.words[group] += 1 + ranged
+            self.flags[group] += 1
         self.child = []
-        for group in program.groups[1:]:
-            self.child.append(self.children[group.parent])
-            self.children[group.parent] += 1
+        for parent in (each.parent for each in program.groups[1:]):
+            self.child.append(self.children[parent])
+            self.children[parent] += 1
         self.group = np.array([column.group for column in program.columns], np.int64)
         self.null = np.array([kernel.NAN_BITS if column.kind == "float" else 0 for column in program.columns], np.int64)
         self.parent = np.array([group.parent for group in program.groups], np.int64)
         self.places = {column.path: i for i, column in enumerate(program.columns)}
-        self.slots = np.array([self.value, self.valid, self.length], np.int64)
+        self.slots = np.array([[slot for _, slot in places] for places in (self.value, self.valid, self.length)], np.int64)
         self.counts = np.array([self.words, self.children, self.flags], np.int64)
 
     def size(self, group: int, room: int) -> int:
         """Give the bytes that a group's block takes for so many rows."""
         return 8 * (self.words[group] * room + self.children[group] * (room + 1)) + self.flags[group] * room
 
-    def arrays(self, group: int, block: Bytes, room: int) -> tuple[list[Ints], list[Ints], list[Bytes]]:
-        """Give the arrays of a block: words, offsets, validity."""
+    def arrays(self, group: int, block: Bytes, room: int, rows: int) -> tuple[list[npt.NDArray[Any]], ...]:
+        """Give the arrays of a block that has room for so many rows, each as far as it has rows: words, offsets, validity."""
         middle = 8 * self.words[group] * room
         end = middle + 8 * self.children[group] * (room + 1)
         words = block[:middle].view(np.int64).reshape(self.words[group], room)
         offsets = block[middle:end].view(np.int64).reshape(self.children[group], room + 1)
-        return list(words), list(offsets), list(block[end:].reshape(self.flags[group], room))
+        return list(words[:, :rows]), list(offsets[:, : rows + 1]), list(block[end:].reshape(self.flags[group], room)[:, :rows])
 
 
 @lru_cache(maxsize=512)
@@ -223,7 +241,7 @@ class _Tables:
         self.capacity = [n] + [max(64, 32 * n)] * (len(program.groups) - 1)
         self.blocks = [_block(self.layout.size(group, room)) for group, room in enumerate(self.capacity)]
         for group, block in enumerate(self.blocks):
-            for offsets in self.layout.arrays(group, block, self.capacity[group])[1]:
+            for offsets in self.layout.arrays(group, block, self.capacity[group], 0)[1]:
                 offsets[0] = 0
         self.column_words = np.zeros((len(program.columns) + 1, kernel.COLUMN_WORDS), np.int64)
         self.group_words = np.zeros((len(program.groups), kernel.GROUP_WORDS), np.int64)
@@ -255,27 +273,20 @@ class _Tables:
         to_come = need * self.capacity[0] // (done + 1)
         more = max(need, 2 * room, min(to_come + to_come // 4, 16 * room))
         block = _block(self.layout.size(group, more))
-        old = self.layout.arrays(group, self.blocks[group], room)
-        new = self.layout.arrays(group, block, more)
-        words, offsets, valid = new
-        for i, shorter in enumerate(old[0]):
-            words[i][:rows] = shorter[:rows]
-        for i, shorter in enumerate(old[1]):
-            offsets[i][: rows + 1] = shorter[: rows + 1]
-        for i, flags in enumerate(old[2]):
-            valid[i][:rows] = flags[:rows]
+        old, new = self.layout.arrays(group, self.blocks[group], room, rows), self.layout.arrays(group, block, more, rows)
+        for written, wider in zip(chain(*old), chain(*new), strict=True):
+            np.copyto(wider, written)
         self.blocks[group], self.capacity[group] = block, more
         self.describe()
 
     def result(self, buffer: Bytes, status: Ints) -> Decoded:
         """Cut everything to its length; records that are bad become null."""
         layout, columns, groups = self.layout, self.program.columns, self.program.groups
-        arrays = [layout.arrays(group, block, room) for group, (block, room) in enumerate(zip(self.blocks, self.capacity, strict=True))]
-        rows = [self.rows(group) for group in range(len(groups))]
-        values = [arrays[c.group][0][slot][: rows[c.group]] for c, slot in zip(columns, layout.value, strict=True)]
-        valid = [arrays[c.group][2][slot][: rows[c.group]] for c, slot in zip(columns, layout.valid, strict=True)]
-        lengths = [arrays[c.group][0][slot][: rows[c.group]] if slot > 0 else None for c, slot in zip(columns, layout.length, strict=True)]
-        offsets = {g.path: arrays[g.parent][1][slot][: rows[g.parent] + 1] for g, slot in zip(groups[1:], layout.child, strict=True)}
+        parts = [layout.arrays(group, block, self.capacity[group], self.rows(group)) for group, block in enumerate(self.blocks)]
+        values = [parts[group][0][slot] for group, slot in layout.value]
+        valid = [parts[group][2][slot] for group, slot in layout.valid]
+        lengths = [parts[group][0][slot] if slot > 0 else None for group, slot in layout.length]
+        offsets = {g.path: parts[g.parent][1][slot] for g, slot in zip(groups[1:], layout.child, strict=True)}
         bad = np.flatnonzero(status)
         for i, column in enumerate(columns) if len(bad) else ():
             if column.group == 0:
@@ -283,7 +294,8 @@ class _Tables:
                 length = lengths[i]
                 if length is not None:
                     length[bad] = 0
-        return Decoded(self.capacity[0], status, buffer, columns, layout.places, values, valid, lengths, offsets)
+        addresses = self.column_words[:-1, :2].tolist()
+        return Decoded(self.capacity[0], status, buffer, columns, layout.places, values, valid, lengths, offsets, addresses)
 
 
 def _check_span(buffer: Bytes, starts: Ints, ends: Ints) -> None:

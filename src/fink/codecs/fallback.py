@@ -193,7 +193,8 @@ def _to_columns(layout: _Layout, rows: list[Any], status: Ints) -> Decoded:
             values.append(plain.view(np.int64))
             lengths.append(None)
     places = {column.path: i for i, column in enumerate(layout.columns)}
-    return Decoded(len(rows), status, padded(b"".join(blobs)), tuple(layout.columns), places, values, valid, lengths, offsets)
+    buffer, addresses = padded(b"".join(blobs)), [(v.ctypes.data, flags.ctypes.data) for v, flags in zip(values, valid, strict=True)]
+    return Decoded(len(rows), status, buffer, tuple(layout.columns), places, values, valid, lengths, offsets, addresses)
 
 
 def _numbers_or_bytes(column: ProgramColumn, raw: list[Any]) -> Iterator[Any]:

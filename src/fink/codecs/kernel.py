@@ -151,6 +151,12 @@ def store_word(typing: Any, address: Any, value: Any) -> Any:
 
 
 @_intrinsic
+def store_float32(typing: Any, address: Any, value: Any) -> Any:
+    """Write a float64 as four bytes, rounded."""
+    return types.void(types.int64, types.float64), _store_with(_FLOAT32, lambda builder, value: builder.fptrunc(value, _FLOAT32))
+
+
+@_intrinsic
 def store_float64(typing: Any, address: Any, value: Any) -> Any:
     """Write a float64."""
     return types.void(types.int64, types.float64), _store_with(_FLOAT64, lambda builder, value: value)

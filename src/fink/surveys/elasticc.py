@@ -11,8 +11,9 @@ What a packet says and what Fink makes of it:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +26,7 @@ from fink.lightcurves import AB_ZERO, DETECTION, FORCED, LIMIT, Band, LightCurve
 from fink.sky import calendar_date, tai_to_utc
 from fink.surveys.fields import FieldTable, read_table
 from fink.surveys.mapping import Fields, Integers, MappedSurvey, Plain, Values, own_columns, snake_case
-from fink.surveys.points import merge_points, points
+from fink.surveys.points import PointParts
 
 FLUXCAL_ZERO = 27.5
 """Zero point of SNANA's FLUXCAL [mag]."""
@@ -114,20 +115,19 @@ class Elasticc(MappedSurvey):
 
     def map(self, fields: Fields) -> tuple[dict[str, Values], LightCurves]:
         """Turn the fields of packets into columns and light curves."""
-        one_each = np.arange(fields.n + 1, dtype=np.int64)
-        own = self._points(fields, "diaSource", one_each, DETECTION)
         arrays = (("prvDiaSources", DETECTION), ("prvDiaForcedSources", FORCED), ("prvDiaNondetectionLimits", LIMIT))
-        earlier = [self._points(fields, f"{array}[]", fields.offsets(array), kind) for array, kind in arrays]
-        lightcurves = merge_points([own, *earlier])
-        return self._columns_of(fields, own, lightcurves), lightcurves
+        parts = PointParts(np.arange(fields.n + 1, dtype=np.int64), *(fields.offsets(array) for array, _ in arrays))
+        self._fill(parts, 0, fields, "diaSource", DETECTION)
+        for number, (array, kind) in enumerate(arrays, 1):
+            self._fill(parts, number, fields, f"{array}[]", kind)
+        lightcurves = parts.joined(self.bands)
+        return self._columns_of(fields, parts.part(0), lightcurves), lightcurves
 
-    def _points(self, fields: Fields, place: str, offsets: NDArray[np.int64], kind: int) -> LightCurves:
-        """Points of one record, or of one array."""
+    def _fill(self, parts: PointParts, number: int, fields: Fields, place: str, kind: int) -> None:
+        """Write the points of one record, or of one array."""
         noise = "diaNoise" if kind == LIMIT else "psFluxErr"
-        number = "diaSourceId" if kind == DETECTION else "diaForcedSourceId"
-        return points(
-            offsets,
-            self.bands,
+        parts.fill(
+            number,
             mjd=fields.number(f"{place}.midPointTai"),
             band=_bands(fields, f"{place}.filterName"),
             kind=kind,
@@ -135,10 +135,10 @@ class Elasticc(MappedSurvey):
             flux_err=fields.number(f"{place}.{noise}") * self.to_njy,
             total_flux=fields.number(f"{place}.totFlux") * self.to_njy,
             total_flux_err=fields.number(f"{place}.totFluxErr") * self.to_njy,
-            point_id=fields.integer(f"{place}.{number}").values,
+            point_id=fields.integer(f"{place}.{'diaSourceId' if kind == DETECTION else 'diaForcedSourceId'}").values,
         )
 
-    def _columns_of(self, fields: Fields, own: LightCurves, lightcurves: LightCurves) -> dict[str, Values]:
+    def _columns_of(self, fields: Fields, own: Mapping[str, NDArray[Any]], lightcurves: LightCurves) -> dict[str, Values]:
         """Columns that are computed."""
         detected = lightcurves.select(lightcurves.kind == DETECTION)
         count = np.diff(detected.offsets)
@@ -150,11 +150,11 @@ class Elasticc(MappedSurvey):
             "object_id": pa.array(objects.values, mask=~objects.valid).cast(pa.string()),
             "schema_version": pa.repeat(pa.scalar(_version(fields.schema.namespace)), fields.n),
             "night": Integers(night, night > 0),
-            "mjd": own.mjd,
-            "band": names.take(pa.array(own.band, mask=own.band < 0)),
-            "flux": own.flux,
-            "flux_err": own.flux_err,
-            "limit_mag": magnitude(_SNR_OF_LIMIT * own.flux_err),
+            "mjd": own["mjd"],
+            "band": names.take(pa.array(own["band"], mask=own["band"] < 0)),
+            "flux": own["flux"],
+            "flux_err": own["flux_err"],
+            "limit_mag": magnitude(_SNR_OF_LIMIT * own["flux_err"]),
             "n_detections": Integers(count, count > 0),
             "first_mjd": earliest,
         }

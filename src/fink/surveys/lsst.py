@@ -17,6 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +31,7 @@ from fink.lightcurves import DETECTION, FORCED, LIMIT, Band, LightCurves, magnit
 from fink.sky import calendar_date, tai_to_utc
 from fink.surveys.fields import Field, Version, read_table, version_text
 from fink.surveys.mapping import Fields, Integers, MappedSurvey, Plain, Values
-from fink.surveys.points import merge_points, points
+from fink.surveys.points import PointParts
 from fink.surveys.ucds import ucd_of
 
 BANDS = tuple(
@@ -109,15 +110,13 @@ _ALSO = (
 )
 """Fields that columns are computed from, beside those that are columns as they are."""
 
-_POINTS = {
-    "prvDiaSources": (DETECTION, {"flux": "psfFlux", "point_id": "diaSourceId"}),
-    "prvDiaForcedSources": (FORCED, {"flux": "psfFlux", "point_id": "diaForcedSourceId"}),
+_MEASURED = {"flux": "psfFlux", "flux_err": "psfFluxErr", "total_flux": "scienceFlux", "total_flux_err": "scienceFluxErr"}
+_POINTS: dict[str, tuple[int, dict[str, str]]] = {
+    "prvDiaSources": (DETECTION, {**_MEASURED, "point_id": "diaSourceId"}),
+    "prvDiaForcedSources": (FORCED, {**_MEASURED, "point_id": "diaForcedSourceId"}),
     "prvDiaNondetectionLimits": (LIMIT, {"flux_err": "diaNoise"}),
 }
 """Arrays of a packet that are points, their kind, and which of their fields is what."""
-
-_MEASURED = {"flux_err": "psfFluxErr", "total_flux": "scienceFlux", "total_flux_err": "scienceFluxErr"}
-"""What the points with a flux have beside it."""
 
 _PREFIXES = {
     "alert": ("", "lsst_"),
@@ -187,9 +186,8 @@ def _plain() -> tuple[Plain, ...]:
 def _paths() -> frozenset[str]:
     """Give the paths of what columns are computed from and points are made of."""
     paths = {*_ALSO, *(path for name in _READ for path in _DIRECT[name])}
-    for array, (kind, names) in _POINTS.items():
-        inside = {**names, **(_MEASURED if kind != LIMIT else {})}
-        paths.update(f"{array}[].{name}" for name in (*inside.values(), "midpointMjdTai", "band", "detector"))
+    for array, (_, names) in _POINTS.items():
+        paths.update(f"{array}[].{name}" for name in (*names.values(), "midpointMjdTai", "band", "detector"))
     return frozenset(paths)
 
 
@@ -239,33 +237,21 @@ def _known_bands(fields: Fields) -> pa.Array:
 
 def _light_curves(fields: Fields) -> LightCurves:
     """Join the arrays of the packets with their own detections, which come first: of copies they stand."""
-    own = points(
-        np.arange(fields.n + 1),
-        BANDS,
-        mjd=fields.number(_SOURCE + "midpointMjdTai"),
-        band=_bands(fields, _SOURCE + "band"),
-        kind=DETECTION,
-        flux=fields.number(_SOURCE + "psfFlux"),
-        point_id=fields.integer(_SOURCE + "diaSourceId").values,
-        detector=_detectors(fields, _SOURCE + "detector"),
-        **{name: fields.number(_SOURCE + field) for name, field in _MEASURED.items()},
-    )
-    there = {column.path.partition("[]")[0] for column in fields.decoded.columns}
-    return merge_points([own, *(_array(fields, name) for name in _POINTS if name in there)])
+    arrays = [array for array in _POINTS if fields.decoded.has_array(array) and fields.offsets(array)[-1]]
+    parts = PointParts(np.arange(fields.n + 1), *(fields.offsets(array) for array in arrays))
+    _fill(parts, 0, fields, _SOURCE, *_POINTS["prvDiaSources"])
+    for number, array in enumerate(arrays, 1):
+        _fill(parts, number, fields, f"{array}[].", *_POINTS[array])
+    return parts.joined(BANDS)
 
 
-def _array(fields: Fields, name: str) -> LightCurves:
-    """Give the points of one array of the packets."""
-    kind, names = _POINTS[name]
-    inside = f"{name}[]."
-    known = {"detector": _detectors(fields, inside + "detector")}
-    if kind == LIMIT:
-        fluxes = {"flux": np.full(len(known["detector"]), np.nan), "flux_err": fields.number(inside + names["flux_err"])}
-    else:
-        fluxes = {what: fields.number(inside + field) for what, field in ({"flux": names["flux"]} | _MEASURED).items()}
-        known["point_id"] = fields.integer(inside + names["point_id"]).values
-    mjd, band = fields.number(inside + "midpointMjdTai"), _bands(fields, inside + "band")
-    return points(fields.offsets(name), BANDS, mjd=mjd, band=band, kind=kind, **fluxes, **known)
+def _fill(parts: PointParts, number: int, fields: Fields, place: str, kind: int, names: Mapping[str, str]) -> None:
+    """Write the points of one record, or of one array."""
+    known: dict[str, NDArray[Any]] = {what: fields.number(place + field) for what, field in names.items() if what != "point_id"}
+    if "point_id" in names:
+        known["point_id"] = fields.integer(place + names["point_id"]).values
+    band, detector = _bands(fields, place + "band"), _detectors(fields, place + "detector")
+    parts.fill(number, mjd=fields.number(place + "midpointMjdTai"), band=band, kind=kind, detector=detector, **known)
 
 
 def _detectors(fields: Fields, path: str) -> NDArray[np.int64]:

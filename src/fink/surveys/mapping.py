@@ -9,13 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 from numpy.typing import NDArray
 
 from fink.codecs.avro import Decoded, decode, reason
@@ -28,11 +27,13 @@ from fink.lightcurves import Band, LightCurves, magnitude
 from fink.surveys import Refusal
 from fink.surveys.fields import Field
 from fink.surveys.names import PublicName, public_name
+from fink.surveys.packing import Stored, pack
 from fink.tables import AlertBatch, Cutouts, Packets, concatenate
 
 MAG_PER_RELATIVE_FLUX = 2.5 / np.log(10.0)
 """Error of a magnitude [mag] for a relative error of the flux."""
 
+_STRING = pa.string().id
 _TYPES = {
     "float": pa.float32(),
     "double": pa.float64(),
@@ -45,14 +46,14 @@ _TYPES = {
 
 
 class Integers(NamedTuple):
-    """Whole numbers, (n,) int64, and which of them are there."""
+    """Whole numbers or truth values, (n,), and which of them are there."""
 
-    values: NDArray[np.int64]
+    values: NDArray[np.int64] | NDArray[np.bool_]
     valid: NDArray[np.bool_]
 
 
-Values: TypeAlias = "NDArray[Any] | Integers | pa.Array"
-"""What a survey gives for a column: numbers (NaN is missing), whole numbers with their validity, or texts."""
+Values: TypeAlias = "NDArray[Any] | Integers | Stored | pa.Array"
+"""What a survey gives for a column: numbers (NaN is missing), whole numbers with their validity, numbers as decoded, or texts."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,11 @@ class Fields:
 
     def kind(self, path: str) -> str:
         """Give what a path holds (float, int, bool, string, bytes), empty where the schema does not have it."""
-        return next((column.kind for column in self.decoded.columns if column.path == path), "")
+        return self.decoded.kind(path) if path in self.decoded else ""
 
     def offsets(self, array: str) -> NDArray[np.int64]:
         """Give ``(n + 1,)``: items ``offsets[i]`` to ``offsets[i + 1]`` of an array are those of packet ``i``."""
-        there = any(column.path.startswith(f"{array}[]") for column in self.decoded.columns)
-        return self.decoded.offsets(array) if there else np.zeros(self.n + 1, np.int64)
+        return self.decoded.offsets(array) if self.decoded.has_array(array) else np.zeros(self.n + 1, np.int64)
 
     def number(self, path: str, *missing: float) -> NDArray[np.float64]:
         """Give a number, float64; NaN where it is null or one of the values that stand for missing."""
@@ -134,14 +134,20 @@ class Fields:
             return np.zeros(self.rows(path), np.uint8)
         return self.decoded.first_bytes(path, longest)
 
-    def plain(self, source: Plain, column: Column) -> pa.Array:
-        """Give a column that is a field as it stands."""
-        path = next((path for path in source.paths if path in self.decoded), None)
-        if path is None or not self.decoded.valid(path).any():
-            return pa.nulls(self.n, column.type)
-        if pa.types.is_string(column.type):
-            return self.decoded.text(path)
-        return pack(self.decoded.values(path), self.decoded.valid(path), source.missing, column.type)
+    def plain(self, sources: Iterable[Plain]) -> dict[str, Values]:
+        """Give the columns that are a field as it stands; those whose fields the schema does not have are left out."""
+        found: dict[str, Values] = {}
+        decoded = self.decoded
+        for source in sources:
+            path = next((path for path in source.paths if path in decoded), None)
+            if path is None:
+                continue
+            kind = decoded.kind(path)
+            if kind in ("string", "bytes"):
+                found[source.column] = decoded.text(path)
+            else:
+                found[source.column] = Stored(*decoded.addresses(path), kind != "float", decoded, source.missing)
+        return found
 
     def cutouts(self, paths: Sequence[str]) -> Cutouts:
         """Give where the science, template and difference stamps lie."""
@@ -197,10 +203,6 @@ class MappedSurvey(ABC):
     """Record that holds the added columns in the packets that Fink sends; empty puts them beside the survey's own fields."""
 
     @cached_property
-    def _declared(self) -> dict[str, Column]:
-        return {column.name: column for column in (*CORE, *self.columns)}
-
-    @cached_property
     def _core_plain(self) -> tuple[Plain, ...]:
         """The core columns that are a field as it stands."""
         own = {column.name for column in self.columns}
@@ -253,8 +255,7 @@ class MappedSurvey(ABC):
         parts, origins, refusals = [], [], []
         for rows, fields in read_fields(packets, self._wanted if own else self._core_wanted):
             values, lightcurves = self.map(fields)
-            plain = self.plain if own else self._core_plain
-            values |= {source.column: fields.plain(source, self._declared[source.column]) for source in plain}
+            values |= fields.plain(self.plain if own else self._core_plain)
             alerts = build_table(self.name, self.columns if own else (), values, fields.n)
             batch = AlertBatch(self.name, alerts, lightcurves, packets.take(rows), fields.cutouts(self.stamps))
             bad, why = unusable(fields, alerts)
@@ -305,24 +306,48 @@ def _why(fields: Fields, row: int, lacking: str) -> str:
     return reason(status) if status else lacking
 
 
-def build_table(survey: str, own: Sequence[Column], values: Mapping[str, Values], n: int) -> pa.Table:
+def build_table(survey: str, own: tuple[Column, ...], values: Mapping[str, Values], n: int) -> pa.Table:
     """Make the table of a batch: every core column, then the survey's own, in their declared order and types.
 
     Raises
     ------
     SchemaError
-        If a value is given for a column that nobody declares.
+        If a value is given for a column that nobody declares, or there are not ``n`` of them.
     """
-    declared = (*CORE, *own)
-    strangers = set(values) - {column.name for column in declared}
-    if strangers:
+    declared, schema = _declared(own)
+    full = derived(values) | {"survey": pa.repeat(pa.scalar(survey), n)}
+    if strangers := full.keys() - set(schema.names):
         raise SchemaError(f"the mapping of {survey} gives {', '.join(sorted(strangers))}, which no column declares")
-    full = derived(values, n) | {"survey": pa.repeat(pa.scalar(survey), n)}
-    arrays = [to_arrow(column, full[column.name], n) if column.name in full else pa.nulls(n, column.type) for column in declared]
-    return pa.Table.from_arrays(arrays, schema=pa.schema([pa.field(column.name, column.type) for column in declared]))
+    everywhere = np.ones(n, np.bool_)
+    arrays: dict[str, pa.Array] = {}
+    numbers: dict[str, Stored] = {}
+    for column in declared:
+        given = full.get(column.name)
+        if given is None:
+            arrays[column.name] = pa.nulls(n, column.type)
+        elif isinstance(given, pa.Array) != (column.type.id == _STRING):
+            raise SchemaError(f"the packets of {survey} have {'text' if isinstance(given, pa.Array) else 'numbers'} for {column.name}")
+        elif isinstance(given, Stored):
+            numbers[column.name] = given
+        elif len(raw := given.values if isinstance(given, Integers) else given) != n:
+            raise SchemaError(f"{column.name} has {len(raw)} values for {n} alerts")
+        elif isinstance(given, pa.Array):
+            arrays[column.name] = given
+        else:
+            numbers[column.name] = Stored.of(raw, given.valid if isinstance(given, Integers) else everywhere)
+    types = [column.type for column in declared if column.name in numbers]
+    arrays.update(zip(numbers, pack(list(numbers.values()), types, n), strict=True))
+    return pa.Table.from_arrays([arrays[column.name] for column in declared], schema=schema)
 
 
-def derived(values: Mapping[str, Values], n: int) -> dict[str, Values]:
+@lru_cache(maxsize=64)
+def _declared(own: tuple[Column, ...]) -> tuple[tuple[Column, ...], pa.Schema]:
+    """Give the columns of a table, the core vocabulary's and then the survey's own, and its schema."""
+    declared = (*CORE, *own)
+    return declared, pa.schema([pa.field(column.name, column.type) for column in declared])
+
+
+def derived(values: Mapping[str, Values]) -> dict[str, Values]:
     """Add what follows from the survey's values where it does not give it: mag, mag_err, snr, positive, age."""
     out = dict(values)
     flux, flux_err = out.get("flux"), out.get("flux_err")
@@ -336,55 +361,6 @@ def derived(values: Mapping[str, Values], n: int) -> dict[str, Values]:
     if isinstance(mjd, np.ndarray) and isinstance(first, np.ndarray):
         out.setdefault("age", mjd - first)
     return out
-
-
-def to_arrow(column: Column, values: Values, n: int) -> pa.Array:
-    """Bring the values of a column to its declared type; what is not finite is null.
-
-    Raises
-    ------
-    SchemaError
-        If there are not ``n`` of them.
-    """
-    count = len(values.values) if isinstance(values, Integers) else len(values)
-    if count != n:
-        raise SchemaError(f"{column.name} has {count} values for {n} alerts")
-    if isinstance(values, Integers):
-        return pack(values.values, values.valid, (), column.type)
-    if isinstance(values, np.ndarray) and values.dtype.kind == "f":
-        return pack(values, np.isfinite(values), (), column.type)
-    array = values if isinstance(values, pa.Array) else pa.array(values)
-    return array if array.type == column.type else array.cast(column.type)
-
-
-def pack(values: NDArray[Any], valid: NDArray[np.bool_], missing: tuple[float, ...], kind: pa.DataType) -> pa.Array:
-    """Make an Arrow array of a type from numbers, (n,); null where they are not valid, not finite, or one of ``missing``."""
-    if pa.types.is_boolean(kind):
-        gaps = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
-        return pa.Array.from_buffers(kind, len(values), [gaps, pa.py_buffer(np.packbits(values != 0, bitorder="little"))])
-    out = np.empty(len(values), kind.to_pandas_dtype())
-    bits = np.empty((len(values) + 7) // 8, np.uint8)
-    nulls = pack_numbers(np.ascontiguousarray(values), valid, np.array(missing, np.float64), out, bits)
-    return pa.Array.from_buffers(kind, len(out), [pa.py_buffer(bits) if nulls else None, pa.py_buffer(out)], nulls)
-
-
-@njit(cache=True, nogil=True)
-def pack_numbers(values: Any, valid: Any, missing: Any, out: Any, bits: Any) -> int:
-    """Cast numbers and say by one bit for each whether it is there; gives how many are not."""
-    nulls = 0
-    bits[:] = 0
-    for i in range(len(values)):
-        there = valid[i]
-        for sentinel in missing:
-            there = there and values[i] != sentinel
-        out[i] = values[i] if there else 0
-        # a double may be too large for a float
-        if there and np.isfinite(out[i]):
-            bits[i >> 3] |= np.uint8(1 << (i & 7))
-        else:
-            out[i] = 0
-            nulls += 1
-    return nulls
 
 
 def own_columns(prefix: str, fields: Iterable[Field]) -> tuple[Column, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,46 +25,49 @@ from fink.lightcurves import DETECTION, LIMIT, POINT_TYPES, Band, LightCurves
 Array = NDArray[Any]
 
 
-def points(
-    offsets: Array, bands: tuple[Band, ...], *, mjd: Array, band: Array, kind: int | Array, flux: Array, flux_err: Array, **known: Array
-) -> LightCurves:
-    """Make light curves from flat arrays; what is not given is unknown.
+class PointParts:
+    """The points of several arrays of the packets, one part behind the other, on their way to one light curve for each alert.
+
+    A part has a flat array of every name of `POINT_TYPES`: fill it with `fill`, or write into those that `part` gives.
 
     Parameters
     ----------
-    known
-        Any of ``total_flux``, ``total_flux_err``, ``point_id``, ``detector``, (m,) each.
+    offsets
+        Of each part, (n + 1,): its points ``offsets[i]:offsets[i + 1]`` belong to alert ``i``.
     """
-    m = len(mjd)
-    unknown = {
-        "total_flux": np.full(m, np.nan, np.float32),
-        "total_flux_err": np.full(m, np.nan, np.float32),
-        "point_id": np.zeros(m, np.int64),
-        "detector": np.full(m, -1, np.int16),
-    }
-    given = (
-        {"mjd": mjd, "band": band, "kind": np.broadcast_to(np.asarray(kind, np.int8), m), "flux": flux, "flux_err": flux_err}
-        | unknown
-        | known
-    )
-    with np.errstate(over="ignore"):
-        flat = {name: np.ascontiguousarray(given[name], dtype) for name, dtype in POINT_TYPES.items()}
-    return LightCurves(offsets=np.ascontiguousarray(offsets, np.int64), bands=bands, **flat)
+
+    def __init__(self, *offsets: Array) -> None:
+        sizes = [int(part[-1]) for part in offsets]
+        self._bases = [sum(sizes[:number]) for number in range(len(sizes) + 1)]
+        self._starts = np.empty((len(offsets), len(offsets[0])), np.int64)
+        for row, part, base in zip(self._starts, offsets, self._bases, strict=False):
+            np.add(part, base, out=row)
+        self.flat: dict[str, Array] = {name: np.empty(self._bases[-1], dtype) for name, dtype in POINT_TYPES.items()}
+
+    def part(self, number: int) -> dict[str, Array]:
+        """Give the arrays of one part, to be written to."""
+        place = slice(self._bases[number], self._bases[number + 1])
+        return {name: array[place] for name, array in self.flat.items()}
+
+    def fill(self, number: int, **known: Array | int) -> None:
+        """Write what is known of the points of a part, each an array of them or one number for all; the rest is unknown."""
+        with np.errstate(over="ignore"):
+            for name, array in self.part(number).items():
+                array[:] = known[name] if name in known else _UNKNOWN[name]
+
+    def joined(self, bands: tuple[Band, ...]) -> LightCurves:
+        """Give one light curve for each alert, in time order, each point once.
+
+        A point without time, band or flux is left out (a limit: without limiting flux). Of two copies of a point (the same number, or
+        the same kind, time, band and detector) that of the earlier part stands, and within a part the earlier one.
+        """
+        joined: dict[str, Array] = {name: np.empty_like(array) for name, array in self.flat.items()}
+        where = [np.array([array.ctypes.data for array in arrays.values()], np.int64) for arrays in (self.flat, joined)]
+        offsets = join_points(self._starts, *where)
+        return LightCurves(offsets=offsets, bands=bands, **{name: array[: offsets[-1]] for name, array in joined.items()})
 
 
-def merge_points(parts: Sequence[LightCurves]) -> LightCurves:
-    """Join light curves of the same ``n`` alerts into one for each, in time order, each point once.
-
-    A point without time, band or flux is left out (a limit: without limiting flux). Of two copies of a point (the same number, or the
-    same kind, time, band and detector) that of the earlier part stands, and within a part the earlier one.
-    """
-    flat = {name: np.concatenate([getattr(part, name) for part in parts]) for name in POINT_TYPES}
-    bases = np.cumsum([0, *(part.n_points for part in parts)])[:-1]
-    starts = np.stack([part.offsets + base for part, base in zip(parts, bases, strict=True)])
-    joined: dict[str, Any] = {name: np.empty_like(array) for name, array in flat.items()}
-    where = [np.array([array.ctypes.data for array in arrays.values()], np.int64) for arrays in (flat, joined)]
-    offsets = join_points(starts, *where)
-    return replace(parts[0], offsets=offsets, **{name: array[: offsets[-1]] for name, array in joined.items()})
+_UNKNOWN = {"flux": np.nan, "flux_err": np.nan, "total_flux": np.nan, "total_flux_err": np.nan, "point_id": 0, "detector": -1}
 
 
 @njit(cache=True, nogil=True)

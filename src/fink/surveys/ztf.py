@@ -13,6 +13,7 @@ What a packet says and what Fink makes of it:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -20,29 +21,20 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 from numpy.typing import NDArray
 
 from fink.codecs.schemas import WriterSchema, parse_schema
 from fink.columns import Column
 from fink.errors import SchemaError
-from fink.lightcurves import AB_ZERO, DETECTION, FORCED, LIMIT, Band, LightCurves
+from fink.lightcurves import AB_ZERO, Band, LightCurves
 from fink.sky import MJD_OF_JD, calendar_date, utc_to_tai
 from fink.surveys.fields import FieldTable, read_table
 from fink.surveys.mapping import Fields, Integers, MappedSurvey, Plain, Values, own_columns, snake_case
-from fink.surveys.points import first_detections, merge_points, points
+from fink.surveys.points import first_detections
+from fink.surveys.ztf_points import LN_PER_MAG, MISSING, PATHS, PIXEL, STANDARD_EXPOSURE, TEMPLATE_RADIUS, light_curves, signs
 
+Array = NDArray[Any]
 Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
-Bools = NDArray[np.bool_]
-
-PIXEL = 1.01
-"""Size of a pixel [arcsec]."""
-TEMPLATE_RADIUS = 1.5
-"""Farthest that the nearest template source may lie to be the source itself [pix]."""
-STANDARD_EXPOSURE = 30.0
-"""Length of an exposure where the packet does not say it [s]."""
-MISSING, MISSING_FORCED = -999.0, -99999.0
 
 _PLAIN = {
     "detector": "rcid",
@@ -81,18 +73,10 @@ _PUBLIC = {
     "positive": "isdiffpos",
     "exposure_time": "exptime",
 }
-SNR_OF_LIMIT = 5.0
-LN_PER_MAG = 0.4 * np.log(10.0)
-"""A magnitude is this in the natural logarithm of the flux."""
 
 
 def _table() -> FieldTable:
     return read_table("ztf")
-
-
-def mid_exposure(jd: Floats, exposure_time: Floats | float) -> Floats:
-    """MJD in TAI of the middle of an exposure that begins at ``jd`` (UTC) and lasts ``exposure_time`` [s]."""
-    return utc_to_tai(jd - MJD_OF_JD) + np.asarray(exposure_time) / 2.0 / 86400.0
 
 
 class ZTF(MappedSurvey):
@@ -133,28 +117,8 @@ class ZTF(MappedSurvey):
     @cached_property
     def paths(self) -> frozenset[str]:  # type: ignore[override]  # computed when first asked for
         """Every field that `map` asks for, beside those of plain columns."""
-        candidate = (
-            "jd",
-            "fid",
-            "candid",
-            "isdiffpos",
-            "magpsf",
-            "sigmapsf",
-            "diffmaglim",
-            "rcid",
-            "distnr",
-            "magnr",
-            "sigmagnr",
-            "exptime",
-        )
-        forced = ("jd", "fid", "rcid", "exptime", "magzpsci", "forcediffimflux", "forcediffimfluxunc", "distnr", "magnr", "sigmagnr")
         alert = ("ssnamenr", "jdstarthist", "nbad", "fwhm", "rb", "drb")
-        return frozenset(
-            {"objectId", "candid", "schemavsn"}
-            | {f"candidate.{name}" for name in (*candidate, *alert)}
-            | {f"prv_candidates[].{name}" for name in (*candidate, *forced)}
-            | {f"fp_hists[].{name}" for name in forced}
-        )
+        return PATHS | {"objectId", "candid", "schemavsn"} | {f"candidate.{name}" for name in alert}
 
     def recognises(self, schema: bytes) -> bool:
         """Say whether packets of this schema are ZTF's: by what the record holds, since brokers rename it, and no foreign namespace.
@@ -196,16 +160,13 @@ class ZTF(MappedSurvey):
 
     def map(self, fields: Fields) -> tuple[dict[str, Values], LightCurves]:
         """Turn the fields of packets into columns and light curves."""
-        own = _measured(fields, "candidate.", np.arange(fields.n + 1, dtype=np.int64), self.bands)
-        previous = _measured(fields, "prv_candidates[].", fields.offsets("prv_candidates"), self.bands)
-        lightcurves = merge_points([own, previous, *_forced(fields, self.bands)])
-        values = self._identity(fields) | _times(fields, own, lightcurves) | _photometry(fields, own)
+        own, lightcurves = light_curves(fields, self.bands)
+        values = self._identity(fields, own) | _times(fields, own, lightcurves) | _photometry(fields, own)
         return values, lightcurves
 
-    def _identity(self, fields: Fields) -> dict[str, Values]:
+    def _identity(self, fields: Fields, own: Mapping[str, Array]) -> dict[str, Values]:
         """What the alert is and where it was seen."""
         version = str(fields.schema.document.get("version", "unknown"))
-        band = _bands(fields, "candidate.fid")
         names = pa.array([item.name for item in self.bands])
         return {
             "alert_id": fields.integer("candid"),
@@ -213,7 +174,7 @@ class ZTF(MappedSurvey):
             "sso_name": fields.text("candidate.ssnamenr", "null", ""),
             "schema_version": pc.fill_null(fields.text("schemavsn"), version),
             "night": Integers(night := self.night(fields).astype(np.int64), night > 0),
-            "band": names.take(pa.array(band, mask=band < 0)),
+            "band": names.take(pa.array(own["band"], mask=own["band"] < 0)),
         }
 
 
@@ -236,188 +197,46 @@ def _null_last(kind: Any) -> Any:
     return [_null_last(part) for part in kind] if isinstance(kind, list) else kind
 
 
-def _exposure_time(fields: Fields, path: str) -> Floats:
-    """Length of the exposure [s]."""
-    given = fields.number(path, MISSING)
-    return np.where(np.isfinite(given), given, STANDARD_EXPOSURE)
-
-
-def _bands(fields: Fields, path: str) -> NDArray[np.int8]:
-    """Number of the band; -1 for a filter that ZTF does not have."""
-    number = fields.integer(path).values
-    return np.where((number >= 1) & (number <= 3), number - 1, -1).astype(np.int8)
-
-
-def _signs(fields: Fields, path: str) -> Floats:
-    """1 where the source is brighter than the template, -1 where it is fainter, NaN where the packet does not say."""
-    if fields.kind(path) == "int":
-        number = fields.integer(path)
-        return np.where(number.valid, np.where(number.values > 0, 1.0, -1.0), np.nan)
-    sign = np.full(256, np.nan)
-    sign[[ord(letter) for letter in "t1"]], sign[[ord(letter) for letter in "f0"]] = 1.0, -1.0
-    return np.asarray(sign[fields.initial(path)])
-
-
-def _measured(fields: Fields, place: str, offsets: NDArray[np.int64], bands: tuple[Band, ...]) -> LightCurves:
-    """Points of the alert's own measurement (``candidate.``) or of the earlier epochs (``prv_candidates[].``).
-
-    An epoch with a number is a detection; the others, where nothing was detected, are limits.
-    """
-    number = fields.integer(place + "candid")
-    raw = [fields.number(place + name) for name in ("magpsf", "sigmapsf", "diffmaglim", "magnr", "sigmagnr", "distnr")]
-    flux, flux_err, total, total_err = fluxes_of_magnitudes(_signs(fields, place + "isdiffpos"), number.valid, *raw)
-    return points(
-        offsets,
-        bands,
-        mjd=mid_exposure(fields.number(place + "jd"), _exposure_time(fields, place + "exptime")),
-        band=_bands(fields, place + "fid"),
-        kind=np.where(number.valid, DETECTION, LIMIT).astype(np.int8),
-        flux=flux,
-        flux_err=flux_err,
-        total_flux=total,
-        total_flux_err=total_err,
-        point_id=number.values,
-        detector=_detectors(fields, place + "rcid"),
-    )
-
-
-def _template(fields: Fields) -> tuple[Floats, Floats]:
-    """Flux and error of the template where the alert lies [nJy]; NaN where its nearest source lies too far or is not known."""
-    mag, error, separation = (fields.number(f"candidate.{name}", MISSING) for name in ("magnr", "sigmagnr", "distnr"))
-    flux = np.exp((AB_ZERO - np.where(separation <= TEMPLATE_RADIUS, mag, np.nan)) * LN_PER_MAG)
-    return flux, flux * error * LN_PER_MAG
-
-
-def _detectors(fields: Fields, path: str) -> NDArray[np.int16]:
-    """Read-out channel; -1 where unknown."""
-    channel = fields.integer(path)
-    return np.where(channel.valid, channel.values, -1).astype(np.int16)
-
-
-def _forced(fields: Fields, bands: tuple[Band, ...]) -> list[LightCurves]:
-    """Forced photometry, which schema 4 keeps in an array of its own and 3.5 among the earlier epochs."""
-    return [_forced_in(fields, array, bands) for array in ("fp_hists", "prv_candidates") if fields.kind(f"{array}[].forcediffimflux")]
-
-
-def _forced_in(fields: Fields, array: str, bands: tuple[Band, ...]) -> LightCurves:
-    """Forced photometry of one array."""
-    place = array + "[]."
-    names = ("magzpsci", "forcediffimflux", "forcediffimfluxunc", "magnr", "sigmagnr", "distnr")
-    flux, flux_err, total, total_err = fluxes_of_counts(*[fields.number(place + name) for name in names])
-    return points(
-        fields.offsets(array),
-        bands,
-        mjd=mid_exposure(fields.number(place + "jd"), _exposure_time(fields, place + "exptime")),
-        band=_bands(fields, place + "fid"),
-        kind=FORCED,
-        flux=flux,
-        flux_err=flux_err,
-        total_flux=total,
-        total_flux_err=total_err,
-        detector=_detectors(fields, place + "rcid"),
-    )
-
-
-@njit(cache=True, nogil=True)
-def _flux(mag: float) -> float:
-    """Flux of an AB magnitude [nJy]; NaN for either of the numbers that stand for missing."""
-    return np.nan if mag in (MISSING, MISSING_FORCED) else np.exp((AB_ZERO - mag) * LN_PER_MAG)
-
-
-@njit(cache=True, nogil=True)
-def _total(flux: float, error: float, mag: float, mag_err: float, separation: float, radius: float) -> tuple[float, float]:
-    """Flux in the science image and its error [nJy]: the difference and the template, where that has a source here."""
-    if not (0.0 <= separation <= radius):
-        return np.nan, np.nan
-    before = _flux(mag)
-    return before + flux, np.sqrt((before * mag_err * LN_PER_MAG) ** 2 + error * error)
-
-
-@njit(cache=True, nogil=True)
-def fluxes_of_magnitudes(
-    sign: Floats, detected: Bools, mag: Floats, mag_err: Floats, limit: Floats, before: Floats, before_err: Floats, separation: Floats
-) -> tuple[Singles, Singles, Singles, Singles]:
-    """Difference flux, its error, total flux and its error [nJy], (m,) each.
-
-    Parameters
-    ----------
-    sign
-        1, -1, or NaN where it is not known.
-    detected
-        Whether the epoch is a detection; of a limit the error is a fifth of the limiting flux, and the rest is NaN.
-    limit
-        Five-sigma limiting magnitude.
-    before, before_err, separation
-        Magnitude of the nearest template source, its error and distance [pix].
-    """
-    m = len(sign)
-    out = np.full((4, m), np.nan, np.float32)
-    for i in range(m):
-        if detected[i]:
-            size = _flux(mag[i])
-            error = size * mag_err[i] * LN_PER_MAG if mag_err[i] >= 0.0 else np.nan
-            total, total_err = _total(sign[i] * size, error, before[i], before_err[i], separation[i], TEMPLATE_RADIUS)
-            out[0, i], out[1, i], out[2, i], out[3, i] = sign[i] * size, error, total, total_err
-        else:
-            out[1, i] = _flux(limit[i]) / SNR_OF_LIMIT
-    return out[0], out[1], out[2], out[3]
-
-
-@njit(cache=True, nogil=True)
-def fluxes_of_counts(
-    zero: Floats, counts: Floats, counts_err: Floats, before: Floats, before_err: Floats, separation: Floats
-) -> tuple[Singles, Singles, Singles, Singles]:
-    """Difference flux, its error, total flux and its error [nJy] from data numbers and their zero point [mag], (m,) each.
-
-    The distance of the template source is in arcsec here.
-    """
-    m = len(zero)
-    out = np.full((4, m), np.nan, np.float32)
-    for i in range(m):
-        if counts[i] == MISSING_FORCED:
-            continue
-        unit = _flux(zero[i])
-        flux = counts[i] * unit
-        error = np.nan if counts_err[i] == MISSING_FORCED else counts_err[i] * unit
-        total, total_err = _total(flux, error, before[i], before_err[i], separation[i], TEMPLATE_RADIUS * PIXEL)
-        out[0, i], out[1, i], out[2, i], out[3, i] = flux, error, total, total_err
-    return out[0], out[1], out[2], out[3]
-
-
-def _times(fields: Fields, own: LightCurves, lightcurves: LightCurves) -> dict[str, Values]:
+def _times(fields: Fields, own: Mapping[str, Array], lightcurves: LightCurves) -> dict[str, Values]:
     """When the alert was seen, and when first."""
-    exposure_time = _exposure_time(fields, "candidate.exptime")
-    start = fields.number("candidate.jd") - MJD_OF_JD
-    first = mid_exposure(fields.number("candidate.jdstarthist", MISSING), exposure_time)
+    exposure_time = fields.number("candidate.exptime", MISSING)
+    exposure_time = np.where(np.isnan(exposure_time), STANDARD_EXPOSURE, exposure_time)
+    start, first = (fields.number(f"candidate.{name}", MISSING) - MJD_OF_JD for name in ("jd", "jdstarthist"))
+    first = utc_to_tai(first + exposure_time / 2.0 / 86400.0)
     earliest = first_detections(lightcurves.offsets, lightcurves.mjd, lightcurves.kind)
-    seconds = np.round(np.nan_to_num(start) * 86400.0).astype(np.int64)
+    known = np.isfinite(start)
     return {
-        "mjd": own.mjd,
-        "visit": Integers(seconds, np.isfinite(start)),
+        "mjd": own["mjd"],
+        "visit": Integers(np.round(np.where(known, start, 0.0) * 86400.0).astype(np.int64), known),
         "exposure_time": exposure_time,
         "first_mjd": np.where(np.isfinite(first), first, earliest),
     }
 
 
-def _photometry(fields: Fields, own: LightCurves) -> dict[str, Values]:
+def _photometry(fields: Fields, own: Mapping[str, Array]) -> dict[str, Values]:
     """How bright the source is, and how much it looks like one."""
-    sign = _signs(fields, "candidate.isdiffpos")
+    sign = signs(fields, "candidate.isdiffpos")
     score, older_score = fields.number("candidate.drb", MISSING), fields.number("candidate.rb", MISSING)
     bad_pixels = fields.integer("candidate.nbad", int(MISSING))
-    before, before_error = _template(fields)
+    separation = fields.number("candidate.distnr", MISSING)
+    before, before_error = _template(fields, separation)
     return {
-        "flux": own.flux,
-        "flux_err": own.flux_err,
-        "positive": Integers((sign > 0).astype(np.int64), np.isfinite(sign)),
-        "total_flux": own.total_flux,
-        "total_flux_err": own.total_flux_err,
+        **{name: own[name] for name in ("flux", "flux_err", "total_flux", "total_flux_err")},
+        "positive": Integers(sign > 0, np.isfinite(sign)),
         "template_flux": before,
         "template_flux_err": before_error,
         "real_score": np.where(np.isfinite(score), score, older_score),
-        "flagged": Integers((bad_pixels.values > 0).astype(np.int64), bad_pixels.valid),
+        "flagged": Integers(bad_pixels.values > 0, bad_pixels.valid),
         "seeing": fields.number("candidate.fwhm", MISSING) * PIXEL,
-        "reference_separation": fields.number("candidate.distnr", MISSING) * PIXEL,
+        "reference_separation": separation * PIXEL,
     }
+
+
+def _template(fields: Fields, separation: Floats) -> tuple[Floats, Floats]:
+    """Flux and error of the template where the alert lies [nJy]; NaN where its nearest source lies too far or is not known."""
+    mag, error = (fields.number(f"candidate.{name}", MISSING) for name in ("magnr", "sigmagnr"))
+    flux = np.exp((AB_ZERO - np.where(separation <= TEMPLATE_RADIUS, mag, np.nan)) * LN_PER_MAG)
+    return flux, flux * error * LN_PER_MAG
 
 
 survey = ZTF()

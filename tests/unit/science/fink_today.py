@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from fink.lightcurves import DETECTION, Band, LightCurves
-from fink.surveys.ztf import fluxes_of_magnitudes
+from fink.surveys.ztf_points import fluxes_of_magnitude
 from shared_data import shared_data
 
 ZTF = (Band("g", "ztf", 4746.5), Band("r", "ztf", 6366.4), Band("i", "ztf", 7829.0))
@@ -58,8 +58,8 @@ def _ztf_points(alert: Row) -> dict[str, Any]:
     """The detections of a ZTF alert, the history first."""
     points = [p for p in [*(alert["prv_candidates"] or ()), alert["candidate"]] if p.get("magpsf") == p.get("magpsf") is not None]
     sign = np.where(np.isin([str(p["isdiffpos"]) for p in points], ["t", "1"]), 1.0, -1.0)
-    names = ("magpsf", "sigmapsf", "diffmaglim", "magnr", "sigmagnr", "distnr")
-    fluxes = fluxes_of_magnitudes(sign, np.ones(len(points), np.bool_), *(_numbers(points, name) for name in names))
+    raw = np.stack([sign, *(_numbers(points, name) for name in ("magpsf", "sigmapsf", "magnr", "sigmagnr", "distnr"))], axis=1)
+    fluxes = np.array([fluxes_of_magnitude(*row) for row in raw.tolist()], np.float32).T
     return {
         "mjd": _numbers(points, "jd") - 2400000.5,
         "band": (_numbers(points, "fid") - 1).astype(np.int8),

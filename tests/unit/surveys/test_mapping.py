@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
 from fink.codecs.avro import decode
 from fink.codecs.schemas import compile_program, parse_schema
@@ -15,8 +16,9 @@ from fink.columns import CORE, Column
 from fink.errors import SchemaError
 from fink.lightcurves import DETECTION, FORCED, LIMIT, Band, LightCurves
 from fink.surveys.fields import Field
-from fink.surveys.mapping import Fields, Integers, Plain, build_table, derived, own_columns, pack, snake_case, to_arrow
-from fink.surveys.points import merge_points, points
+from fink.surveys.mapping import Fields, Integers, Plain, Values, build_table, derived, own_columns, snake_case
+from fink.surveys.packing import Stored, pack
+from fink.surveys.points import PointParts
 from fink.tables import Packets
 from unit.surveys.real_packets import write
 
@@ -78,35 +80,58 @@ def test_cutouts_point_to_their_bytes() -> None:
     assert fields.decoded.buffer[start : start + 3].tobytes() == b"abc"
 
 
+def packed(values: Values | None, kind: pa.DataType, n: int) -> list[Any]:
+    """Give a column of a type as it stands in the table of a batch."""
+    own = (Column("x", kind, about="test"),)
+    column = build_table("sky", own, {} if values is None else {"x": values}, n)["x"]
+    assert column.type == kind
+    column.validate(full=True)
+    return list(column.to_pylist())
+
+
 def test_plain_columns_take_the_older_field_where_the_newer_is_not_there() -> None:
-    fields = fields_of({"mag": 18.5}, {"mag": 99.0}, {"mag": -1.0})
-    column = Column("bright", pa.float32(), about="test")
-    assert fields.plain(Plain("bright", ("newer", "mag"), (99.0, -1.0)), column).to_pylist() == [18.5, None, None]
-    assert fields.plain(Plain("bright", ("newer",)), column).to_pylist() == [None] * 3
+    fields = fields_of({"mag": 18.5}, {"mag": 99.0}, {"mag": -1.0}, {"mag": None})
+    found = fields.plain([Plain("bright", ("newer", "mag"), (99.0, -1.0)), Plain("faint", ("newer",)), Plain("name", ("name",))])
+    assert list(found) == ["bright", "name"]
+    assert packed(found["bright"], pa.float32(), 4) == [18.5, None, None, None]
+    assert packed(found["name"], pa.string(), 4) == [None] * 4
 
 
 @pytest.mark.parametrize("kind", [pa.float32(), pa.float64(), pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.bool_()])
-def test_values_get_their_declared_type(kind: pa.DataType) -> None:
-    column = Column("x", kind, about="test")
-    array = to_arrow(column, Integers(np.array([1, 0, 1]), np.array([True, True, False])), 3)
-    assert array.type == kind
-    assert array.to_pylist() == [1, 0, None]
-    assert to_arrow(column, np.array([1.0, math.nan]), 2).to_pylist() == [1, None]
+@pytest.mark.parametrize("n", [0, 1, 3, 8, 17])
+def test_values_get_their_declared_type(kind: pa.DataType, n: int) -> None:
+    ones, there = np.arange(n) % 2, np.arange(n) % 3 < 2
+    expected = [int(one) if good else None for one, good in zip(ones, there, strict=True)]
+    assert packed(Integers(ones, there), kind, n) == expected
+    assert packed(np.where(there, ones, np.nan), kind, n) == expected
+    assert packed(None, kind, n) == [None] * n
 
 
-def test_what_no_float_can_hold_is_null() -> None:
-    values = np.array([1.0, 1e300, math.inf, -math.inf, math.nan])
-    valid = np.ones(5, np.bool_)
-    assert pack(values, valid, (), pa.float32()).to_pylist() == [1.0, None, None, None, None]
-    assert pack(values, valid, (1.0,), pa.float64()).to_pylist() == [None, 1e300, None, None, None]
-    assert pack(values, valid, (), pa.float32()).null_count == 4
+def test_what_a_type_cannot_hold_is_null() -> None:
+    values = np.array([1.0, 1e300, math.inf, -math.inf, math.nan, np.finfo(np.float32).max])
+    first, second = pack(
+        [Stored.of(values, np.ones(6, np.bool_)), Stored.of(values, np.ones(6, np.bool_), (1.0,))], [pa.float32(), pa.float64()], 6
+    )
+    assert first.to_pylist() == [1.0, None, None, None, None, values[-1]]
+    assert (first.null_count, second.to_pylist()) == (4, [None, 1e300, None, None, None, values[-1]])
+    edges = [-(2**31) - 1, -(2**31), 2**31 - 1, 2**31]
+    assert packed(Integers(np.array(edges), np.ones(4, np.bool_)), pa.int32(), 4) == [None, *edges[1:3], None]
+    assert packed(np.array(edges, np.float64), pa.int32(), 4) == [None, *edges[1:3], None]
+    edges = [-(2**63), 2**63 - 1, 0]
+    assert packed(Integers(np.array(edges), np.ones(3, np.bool_)), pa.int64(), 3) == edges
+    assert packed(np.array([2.0**63, -(2.0**62), 1e300]), pa.int64(), 3) == [None, -(2**62), None]
 
 
-def test_wrong_lengths_and_undeclared_columns_are_errors() -> None:
-    with pytest.raises(SchemaError, match="2 values for 3 alerts"):
-        to_arrow(CORE[0], np.zeros(2), 3)
+def test_wrong_lengths_kinds_and_undeclared_columns_are_errors() -> None:
+    for values in (np.zeros(2), pa.array(["a", "b"])):
+        with pytest.raises(SchemaError, match="2 values for 3 alerts"):
+            build_table("sky", (), {"object_id" if isinstance(values, pa.Array) else "mjd": values}, 3)
     with pytest.raises(SchemaError, match="brightness"):
         build_table("sky", (), {"brightness": np.zeros(1)}, 1)
+    with pytest.raises(SchemaError, match="text for mjd"):
+        build_table("sky", (), {"mjd": pa.array(["a"])}, 1)
+    with pytest.raises(SchemaError, match="numbers for object_id"):
+        build_table("sky", (), {"object_id": np.zeros(1)}, 1)
 
 
 def test_tables_have_every_column_in_order() -> None:
@@ -120,7 +145,7 @@ def test_tables_have_every_column_in_order() -> None:
 
 def test_derived_columns_follow_from_the_flux() -> None:
     flux = np.array([3630.78, -3630.78, math.nan, 0.0])
-    values = derived({"flux": flux, "flux_err": np.full(4, 36.3078), "mjd": np.full(4, 10.0), "first_mjd": np.full(4, 8.0)}, 4)
+    values = derived({"flux": flux, "flux_err": np.full(4, 36.3078), "mjd": np.full(4, 10.0), "first_mjd": np.full(4, 8.0)})
     assert values["mag"][:2] == pytest.approx([22.5, 22.5], abs=1e-5)
     assert values["mag_err"][:2] == pytest.approx([0.010857, 0.010857], abs=1e-6)
     assert values["snr"][:2] == pytest.approx([100.0, -100.0])
@@ -128,7 +153,8 @@ def test_derived_columns_follow_from_the_flux() -> None:
     assert values["positive"].values.tolist() == [1, 0, 0, 0]
     assert values["positive"].valid.tolist() == [True, True, False, True]
     assert values["age"] == pytest.approx(2.0)
-    assert np.array_equal(derived({"flux": flux, "flux_err": flux, "mag": np.zeros(4)}, 4)["mag"], np.zeros(4))
+    given = np.zeros(4)
+    assert derived({"flux": flux, "flux_err": flux, "mag": given})["mag"] is given
 
 
 def test_own_columns_are_the_fields_with_a_meaning() -> None:
@@ -138,17 +164,36 @@ def test_own_columns_are_the_fields_with_a_meaning() -> None:
     assert [snake_case(name) for name in ("objectId", "MPCORB", "mag_Y", "jd")] == ["object_id", "mpcorb", "mag_y", "jd"]
 
 
-def part(kind: int, *rows: tuple[float, int, float, float, int, int], offsets: tuple[int, ...]) -> LightCurves:
+Part = tuple[NDArray[np.int64], dict[str, Any]]
+
+
+def part(kind: int, *rows: tuple[float, int, float, float, int, int], offsets: tuple[int, ...]) -> Part:
     """Points of (mjd, band, flux, flux_err, point_id, detector)."""
     mjd, band, flux, error, number, detector = (np.array(values) for values in zip(*rows, strict=True))
-    return points(np.array(offsets), BANDS, mjd=mjd, band=band, kind=kind, flux=flux, flux_err=error, point_id=number, detector=detector)
+    return np.array(offsets), {
+        "mjd": mjd,
+        "band": band,
+        "kind": kind,
+        "flux": flux,
+        "flux_err": error,
+        "point_id": number,
+        "detector": detector,
+    }
+
+
+def merged(*given: Part) -> LightCurves:
+    """Join parts."""
+    parts = PointParts(*(offsets for offsets, _ in given))
+    for number, (_, known) in enumerate(given):
+        parts.fill(number, **known)
+    return parts.joined(BANDS)
 
 
 def test_points_come_in_time_order_each_once() -> None:
     own = part(DETECTION, (5.0, 0, 1.0, 0.1, 11, 1), (6.0, 1, 2.0, 0.1, 12, 1), offsets=(0, 1, 2))
     earlier = part(DETECTION, (4.0, 0, 3.0, 0.1, 9, 1), (5.0, 0, 99.0, 0.1, 11, 1), (6.0, 1, 2.5, 0.1, 13, 1), offsets=(0, 2, 3))
     forced = part(FORCED, (3.0, 1, 4.0, 0.1, 0, 1), (3.0, 1, 5.0, 0.1, 0, 1), (3.0, 1, 6.0, 0.1, 0, 2), offsets=(0, 3, 3))
-    joined = merge_points([own, earlier, forced])
+    joined = merged(own, earlier, forced)
     assert joined.offsets.tolist() == [0, 4, 6]
     assert joined.mjd.tolist() == [3.0, 3.0, 4.0, 5.0, 6.0, 6.0]
     assert joined.flux.tolist() == [4.0, 6.0, 3.0, 1.0, 2.0, 2.5]
@@ -161,12 +206,12 @@ def test_points_without_time_band_or_flux_are_left_out() -> None:
         DETECTION, (1.0, 0, 1.0, nan, 1, 1), (nan, 0, 1.0, 0.1, 2, 1), (3.0, -1, 1.0, 0.1, 3, 1), (4.0, 0, nan, 0.1, 4, 1), offsets=(0, 4)
     )
     limits = part(LIMIT, (2.0, 0, nan, 0.2, 0, 1), (2.5, 0, nan, nan, 0, 1), offsets=(0, 2))
-    joined = merge_points([own, limits])
+    joined = merged(own, limits)
     assert joined.mjd.tolist() == [1.0, 2.0]
     assert joined.kind.tolist() == [DETECTION, LIMIT]
 
 
 def test_no_points_are_no_light_curves() -> None:
-    joined = merge_points([LightCurves.empty(3, BANDS), LightCurves.empty(3, BANDS)])
+    joined = merged(*2 * [(np.zeros(4, np.int64), dict.fromkeys(("mjd", "band", "kind"), np.zeros(0)))])
     assert joined.offsets.tolist() == [0, 0, 0, 0]
     assert len(joined) == 3

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fink.lightcurves import DETECTION, FORCED, LIMIT, Band, LightCurves
-from fink.surveys.points import merge_points, points
+from fink.surveys.points import PointParts
 
 BANDS = (Band("g", "sky", 4800.0), Band("r", "sky", 6200.0))
 
@@ -42,11 +42,13 @@ PARTS = st.integers(1, 4).flatmap(
 )
 
 
-def part_of(alerts: list[list[Point]]) -> LightCurves:
-    """Bring the points of one array of each alert into flat arrays."""
-    offsets = np.cumsum([0, *(len(alert) for alert in alerts)])
-    columns = {name: np.array([getattr(point, name) for alert in alerts for point in alert]) for name in Point._fields}
-    return points(offsets, BANDS, total_flux=2 * columns["flux"], total_flux_err=3 * columns["flux_err"], **columns)
+def joined_of(arrays: list[list[list[Point]]]) -> LightCurves:
+    """Bring the points of each alert's arrays into flat arrays, and join them."""
+    parts = PointParts(*(np.cumsum([0, *(len(alert) for alert in alerts)]) for alerts in arrays))
+    for number, alerts in enumerate(arrays):
+        columns = {name: np.array([getattr(point, name) for alert in alerts for point in alert]) for name in Point._fields}
+        parts.fill(number, total_flux=2 * columns["flux"], total_flux_err=3 * columns["flux_err"], **columns)
+    return parts.joined(BANDS)
 
 
 def expected(arrays: list[list[Point]]) -> list[Point]:
@@ -64,7 +66,7 @@ def expected(arrays: list[list[Point]]) -> list[Point]:
 @settings(max_examples=300, deadline=None)
 @given(PARTS)
 def test_points_are_joined_as_by_a_plain_sort(parts: list[list[list[Point]]]) -> None:
-    joined = merge_points([part_of(alerts) for alerts in parts])
+    joined = joined_of(parts)
     wanted = [expected([alerts[i] for alerts in parts]) for i in range(len(parts[0]))]
     assert joined.offsets.tolist() == np.cumsum([0, *(len(alert) for alert in wanted)]).tolist()
     flat = [point for alert in wanted for point in alert]
@@ -81,7 +83,9 @@ def test_long_light_curves_in_any_order() -> None:
     mjd, number = np.round(random.uniform(0, 1000, m), 1), np.arange(1, m + 1)
     band, offsets = random.integers(0, 2, m), np.array([0, 3000, 3000, m])
     ones = np.ones(m)
-    joined = merge_points([points(offsets, BANDS, mjd=mjd, band=band, kind=DETECTION, flux=ones, flux_err=ones, point_id=number)])
+    parts = PointParts(offsets)
+    parts.fill(0, mjd=mjd, band=band, kind=DETECTION, flux=ones, flux_err=ones, point_id=number)
+    joined = parts.joined(BANDS)
     assert joined.offsets.tolist() == offsets.tolist()
     for first, last in ((0, 3000), (3000, m)):
         order = first + np.lexsort((number[first:last], band[first:last], mjd[first:last]))
