@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from alert_batches import NOW, alert_batch
 from fink import science, surveys
 from fink.engines.plan import RUN, Plan, build_plan
-from fink.lightcurves import DETECTION, FORCED, LIMIT, Band, LightCurves
+from fink.lightcurves import DETECTION, FORCED, LIMIT, POINT_TYPES, Band, LightCurves
 from fink.science import ScienceModule
-from fink.surveys.points import points
 from fink.tables import AlertBatch
 
 ZTF, LSST = surveys.registry()["ztf"].bands, surveys.registry()["lsst"].bands
@@ -57,7 +56,9 @@ def survey_points(bands: tuple[Band, ...], seed: int, count: int) -> LightCurves
     flux[:, 2] = np.nan
     flat = {"mjd": mjd, "band": band, "kind": kind, "flux": flux, "flux_err": error}
     flat |= {"total_flux": flux + 4e4, "total_flux_err": error, "point_id": np.arange(N * count).reshape(shape) + 1}
-    return points(np.arange(N + 1) * count, bands, **{name: array.ravel() for name, array in flat.items()}).sorted_by_time()
+    flat |= {"detector": np.full(shape, -1)}
+    arrays = {name: flat[name].ravel().astype(dtype) for name, dtype in POINT_TYPES.items()}
+    return LightCurves(offsets=np.arange(N + 1) * count, bands=bands, **arrays).sorted_by_time()
 
 
 def rebanded(curves: LightCurves, bands: tuple[Band, ...]) -> LightCurves:
