@@ -1,6 +1,6 @@
 """The ``fink`` command: one word per use case, a table to a person, one JSON document with ``--format json``."""
 
-from fink.cli import archives, demos, lookups, plans, runs, servers, serving, substreams
+from fink.cli import archives, crossmatches, demos, lookups, plans, runs, servers, serving, substreams, tables
 from fink.cli.application import app, main
 
-__all__ = ["app", "archives", "demos", "lookups", "main", "plans", "runs", "servers", "serving", "substreams"]
+__all__ = ["app", "archives", "crossmatches", "demos", "lookups", "main", "plans", "runs", "servers", "serving", "substreams", "tables"]

@@ -87,9 +87,8 @@ def positions_of(table: pa.Table, names: ColumnNames) -> tuple[NDArray[np.float6
     ConditionError
         If the columns are not there, or hold no degrees.
     """
-    return _degrees(table, named(table, names.ra, _RA, "right ascension", "--ra")), _degrees(
-        table, named(table, names.dec, _DEC, "declination", "--dec")
-    )
+    ra = _numbers(table, named(table, names.ra, _RA, "right ascension", "--ra"))
+    return ra, _numbers(table, named(table, names.dec, _DEC, "declination", "--dec"))
 
 
 def named(table: pa.Table, wanted: str, known: Sequence[str], what: str, option: str) -> str:
@@ -111,12 +110,28 @@ def named(table: pa.Table, wanted: str, known: Sequence[str], what: str, option:
     raise ConditionError(f"no column looks like the {what}; name it with {option}: {', '.join(table.column_names)}")
 
 
-def _degrees(table: pa.Table, name: str) -> NDArray[np.float64]:
+def _numbers(table: pa.Table, name: str) -> NDArray[np.float64]:
     column = table[name]
     if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_decimal(column.type)):
-        raise ConditionError(f"the column {name} is {column.type} and not a number; give degrees (12.5), not hours or sexagesimal text")
+        raise ConditionError(
+            f"the column {name} is {column.type} and not a number; give numbers: degrees (12.5), not hours or sexagesimal text"
+        )
     values: NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
     return np.ascontiguousarray(values)
+
+
+def radii_of(table: pa.Table, names: ColumnNames, radius: float | None) -> NDArray[np.float64] | float:
+    """Give the radius of every row [arcsec], or each row's own; a row that has none gets the one for all.
+
+    Raises
+    ------
+    ConditionError
+        If neither is there.
+    """
+    if radius is not None and not names.radius:
+        return radius
+    radii = _numbers(table, named(table, names.radius, _RADIUS, "radius", "--radius (one for all) or --radius-column"))
+    return np.where(np.isnan(radii), np.nan if radius is None else radius, radii)
 
 
 def position_list(table: pa.Table, names: ColumnNames, radius: float | None) -> PositionList:
@@ -135,12 +150,8 @@ def position_list(table: pa.Table, names: ColumnNames, radius: float | None) -> 
     ra, dec = positions_of(table, names)
     if not len(ra):
         raise ConditionError("the file has no row; a watchlist has at least one position")
-    if radius is not None and not names.radius:
-        radii = np.full(len(ra), float(radius))
-    else:
-        radii = _degrees(table, named(table, names.radius, _RADIUS, "radius", "--radius (one for all) or --radius-column"))
-        radii = np.where(np.isnan(radii), np.nan if radius is None else radius, radii)
-    lower: dict[str, str] = {name.lower() for name in table.column_names}
+    radii = np.broadcast_to(radii_of(table, names, radius), ra.shape)
+    lower = {name.lower() for name in table.column_names}
     has_names = bool(names.name) or any(name in lower for name in _NAME)
     entries = table[named(table, names.name, _NAME, "name", "--name")] if has_names else pa.array(np.arange(1, len(ra) + 1))
     texts = entries.cast(pa.string())
