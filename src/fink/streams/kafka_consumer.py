@@ -94,6 +94,10 @@ class KafkaReader:
         self.servers = servers or settings.servers
         if not self.servers:
             raise SourceError("the address names no Kafka server, and the setting kafka_in.servers neither; write kafka://HOST:PORT/TOPIC")
+        for name in ("ca", "certificate", "key"):
+            path = getattr(settings, name)
+            if path is not None and not path.is_file():
+                raise SourceError(f"there is no file {path}, which the setting kafka_in.{name} names")
         common = settings.client() | {"bootstrap.servers": self.servers, "log_level": 0, "error_cb": self._note}
         reading = {
             "group.id": settings.group,
@@ -182,28 +186,33 @@ class KafkaReader:
 
     # What is there
 
-    def topics(self, seconds: float = 5.0) -> tuple[str, dict[str, int]]:
-        """Give the cluster's identity, and the number of partitions of each topic that may be read.
+    def look(self) -> tuple[str, dict[str, int]] | None:
+        """Give the cluster's identity, and the number of partitions of each topic that may be read; None where it does not answer."""
+        try:
+            found = self._consumer.list_topics(timeout=2.0)
+        except KafkaException as error:
+            self._consumer.poll(0)
+            if self._trouble is None:
+                self._trouble, self._trouble_since = error.args[0], time.monotonic()
+            return None
+        self._answered()
+        readable = {name: len(topic.partitions) for name, topic in found.topics.items() if topic.error is None and topic.partitions}
+        return found.cluster_id or self.servers, readable
+
+    def topics(self) -> tuple[str, dict[str, int]]:
+        """Do as `look` does, and wait for the answer as long as the settings allow.
 
         Raises
         ------
         SourceError
-            If it does not answer in so many seconds, or does not let this user in.
+            If none comes, or the cluster does not let this user in.
         """
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                found = self._consumer.list_topics(timeout=min(2.0, seconds))
-                break
-            except KafkaException as error:
-                self._consumer.poll(0)
-                refused = self._trouble is not None and self._trouble.code() in _LOGIN
-                if refused or time.monotonic() > deadline:
-                    self._trouble = self._trouble or error.args[0]
-                    raise SourceError(self._complaint(seconds)) from error
-        self._answered()
-        readable = {name: len(topic.partitions) for name, topic in found.topics.items() if topic.error is None and topic.partitions}
-        return found.cluster_id or self.servers, readable
+        deadline = time.monotonic() + self._settings.timeout
+        while (found := self.look()) is None:
+            refused = self._trouble is not None and self._trouble.code() in _LOGIN
+            if refused or time.monotonic() > deadline:
+                raise SourceError(self._complaint(self._settings.timeout))
+        return found
 
     def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
         """Give the identity of each topic, empty where the servers give none."""

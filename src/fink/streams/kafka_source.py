@@ -71,7 +71,7 @@ class KafkaSource:
         self._lanes = Lanes()
         self._fresh: list[Arrived] = []
         self._owed: dict[bytes, bytes] = {}
-        self._cluster, there = reader.topics(settings.timeout)
+        self._cluster, there = reader.topics()
         chosen = topics.chosen(there)
         if not chosen and not follow:
             raise SourceError(
@@ -140,7 +140,7 @@ class KafkaSource:
             If something is missing and the settings want the run to stop then.
         """
         if position.next > high:
-            text = f"{place(partition)} ends at offset {high}, and it was read to {position.next}: the cluster lost messages, or is another one"
+            text = f"{place(partition)} ends at offset {high} and was read to {position.next}: the cluster lost messages, or is another one"
             if self._settings.gaps == "stop":
                 raise SourceError(f"{text}; set kafka_in.gaps to continue to read it from its beginning")
             LOGGER.error("%s; reading it from its beginning", text)
@@ -176,7 +176,10 @@ class KafkaSource:
         if not self._follow or self._reader.in_trouble or time.monotonic() - self._looked_at < self._settings.discover:
             return
         self._looked_at = time.monotonic()
-        _, there = self._reader.topics()
+        found = self._reader.look()
+        if found is None:
+            return
+        there = found[1]
         chosen = {name: there[name] for name in self._topics.chosen(there)}
         gone = [lane.partition for lane in self._lanes if lane.partition[0] not in chosen]
         for partition in gone:

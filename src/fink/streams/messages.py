@@ -123,8 +123,10 @@ class MessageReader:
             if part.buffer is buffer:
                 rows.add(part.schema.text, which[part.file], part.starts, part.ends)
         for item in broken:
-            body = buffer[item.start : min(item.end, item.start + MOST_QUARANTINED)].tobytes()
-            rows.unreadable.append(Unreadable(int(which[item.file]), item.reason, body))
+            message = int(which[item.file])
+            # the whole message, so that it can be read again
+            body = buffer[starts[message] : min(ends[message], starts[message] + MOST_QUARANTINED)].tobytes()
+            rows.unreadable.append(Unreadable(message, item.reason, body))
         loose = [part for part in records if part.buffer is not buffer and len(part.starts)]
         return [Records(part.schema, part.buffer, part.starts, part.ends, which[part.file]) for part in loose]
 

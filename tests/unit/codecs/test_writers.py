@@ -2,77 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import tarfile
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fink.codecs.containers import confluent_id
 from fink.codecs.schemas import parse_schema
 from fink.codecs.writers import SchemaStore, inlined, wire_prefix
-from fink.errors import SchemaError
+from fink.errors import RegistryError, SchemaError
+from schema_registry import Registry, serving
 from shared_data import shared_data
 
 SCHEMA = b'{"type":"record","name":"alert","namespace":"lsst.v12_3","fields":[{"name":"diaSourceId","type":"long"}]}'
 
 
-class Registry(ThreadingHTTPServer):
-    """A schema registry with the routes that clients read."""
-
-    def __init__(self, schemas: dict[int, str], broken: bool = False) -> None:
-        self.asked: list[str] = []
-        self.schemas = schemas
-        self.broken = broken
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Registry
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        number = self.path.rpartition("/")[2]
-        known = self.path.startswith("/schemas/ids/") and int(number) in self.server.schemas
-        answer: dict[str, Any] = {"error_code": 40403, "message": f"Schema {number} not found"}
-        if known:
-            answer = {"schema": self.server.schemas[int(number)]}
-        body = b"<html>" if self.server.broken else json.dumps(answer).encode()
-        self.send_response(200 if known or self.server.broken else 404)
-        self.send_header("Content-Type", "application/vnd.schemaregistry.v1+json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep quiet."""
-
-
-def serve(registry: Registry) -> Iterator[Registry]:
-    thread = threading.Thread(target=registry.serve_forever, daemon=True)
-    thread.start()
-    yield registry
-    registry.shutdown()
-    registry.server_close()
-    thread.join()
-
-
 @pytest.fixture
 def registry() -> Iterator[Registry]:
-    yield from serve(Registry({1203: SCHEMA.decode()}))
+    with serving(Registry({1203: SCHEMA.decode()})) as answering:
+        yield answering
 
 
 @pytest.fixture
 def broken_registry() -> Iterator[Registry]:
-    yield from serve(Registry({}, broken=True))
+    with serving(Registry({}, broken=True)) as answering:
+        yield answering
 
 
 def test_wire_format_says_the_number() -> None:
@@ -97,6 +52,14 @@ def test_number_that_nobody_knows_is_refused_with_the_remedy(registry: Registry)
     assert registry.asked == ["/schemas/ids/77"]
     with pytest.raises(SchemaError, match="no schema registry is set"):
         SchemaStore().find(77)
+
+
+def test_registry_that_was_silent_is_asked_again(broken_registry: Registry) -> None:
+    store = SchemaStore(registry=broken_registry.url)
+    with pytest.raises(RegistryError):
+        store.find(1203)
+    broken_registry.broken, broken_registry.schemas = False, {1203: SCHEMA.decode()}
+    assert store.find(1203) == SCHEMA
 
 
 def test_registry_that_does_not_answer_properly_is_an_error(broken_registry: Registry) -> None:
