@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 from fink.errors import ArchiveError, ConfigError, HeldError, SchemaError, did_you_mean
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from fink.archive.embedded import EmbeddedArchive
     from fink.commits import Commit
     from fink.config import Settings
     from fink.engines.embedded import RunSummary
     from fink.engines.plan import Plan
     from fink.services.components import Component
+    from fink.services.enrichment import EnrichedFile, TableEnrichment
+    from fink.services.lightcurve_tables import Each
     from fink.services.live import LiveArchive
     from fink.streams import Follower, Source
     from fink.streams.files import FilesSource
@@ -112,6 +116,43 @@ def build_plan(settings: Settings) -> Plan:
     from fink.engines import plan
 
     return plan.build_plan(settings.run.modules, settings.run.substreams, artifacts=settings.artifacts)
+
+
+def enrich(
+    table: Any, modules: Sequence[str] | None = None, *, survey: str = "lsst", each: Each = "object", settings: Settings | None = None
+) -> Any:
+    """Run the science modules on a light-curve table; `fink.enrich` tells more."""
+    import warnings
+
+    from fink.config import load_settings
+    from fink.services.enrichment import enrich_frame, without_run
+
+    settings = settings or load_settings()
+    work = _table_enrichment(tuple(modules or ()), settings, survey, each)
+    frame, reasons = enrich_frame(table, work, each, settings.batch.alerts)
+    if reasons and not modules:
+        warnings.warn(without_run(reasons), stacklevel=3)
+    return frame
+
+
+def enrich_files(paths: Sequence[Path], output: Path, settings: Settings, *, survey: str, each: Each) -> EnrichedFile:
+    """Run the science modules that the settings name on files of light curves, and write every column into a Parquet file."""
+    from fink.services.enrichment import write_enriched
+    from fink.services.lightcurve_tables import read_tables
+
+    work = _table_enrichment(settings.run.modules, settings, survey, each)(read_tables(paths))
+    return write_enriched(work, each, settings.batch.alerts, output)
+
+
+def _table_enrichment(modules: Sequence[str], settings: Settings, survey: str, each: Each) -> Callable[[pa.Table], TableEnrichment]:
+    """Make what finds out what can be done for a light-curve table; no filter is looked at."""
+    from fink.engines.plan import build_plan
+    from fink.services.enrichment import TableEnrichment
+
+    if each not in ("object", "epoch"):
+        raise ConfigError(f"each is {each!r}; write object, for a row for each object, or epoch, for one for each detection")
+    plan = build_plan(modules, artifacts=settings.artifacts, filter_registry={})
+    return lambda table: TableEnrichment.of(table, plan, survey, modules)
 
 
 def files_source(

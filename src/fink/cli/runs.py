@@ -1,8 +1,7 @@
-"""Commands that work through alerts: run, decode, enrich, reprocess."""
+"""Commands that work through alerts into the archive, or once more: run, reprocess."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +19,7 @@ if TYPE_CHECKING:
     from fink.commits import Commit
     from fink.config import Settings
     from fink.engines.embedded import RunSummary
-    from fink.engines.plan import Plan
-    from fink.services.enrichment import Unreadable
     from fink.streams import Source
-
-SourcesArgument = Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Packets, containers, folders, a night's tarballs")]
 
 
 @app.command()
@@ -150,62 +145,6 @@ def summary_document(summary: RunSummary, balanced: bool) -> dict[str, Any]:
         "modules": sorted(modules, key=lambda m: -float(str(m["us_per_alert"]))),
         "substreams": dict(sorted(summary.selected.items())),
     }
-
-
-@app.command()
-def decode(
-    sources: SourcesArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Parquet file to write")],
-    config: ConfigOption = None,
-    set: SetOption = None,
-    format: FormatOption = Format.table,
-) -> None:
-    """Decode packets to the alert columns and light curves, in Parquet; no science, no archive.
-
-    Example: `fink decode ztf_public_20181129.tar.gz -o night.parquet`
-    """
-    settings = settings_from(None, config, set)
-    _tables(sources, settings, None, output, format)
-
-
-@app.command()
-def enrich(
-    sources: SourcesArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Parquet file to write")],
-    modules: Annotated[str | None, typer.Option(help="Science modules to run, as a,b; all without it")] = None,
-    config: ConfigOption = None,
-    set: SetOption = None,
-    format: FormatOption = Format.table,
-) -> None:
-    """Run the science modules on packets and write every column in Parquet; no archive needed.
-
-    Example: `fink enrich packets/ -o enriched.parquet --modules magnitude_rate,data_quality`
-    """
-    chosen = tuple(name.strip() for name in modules.split(",")) if modules else None
-    settings = settings_from(None, config, set, run__modules=chosen)
-    _tables(sources, settings, factory.build_plan(settings), output, format)
-
-
-def _tables(sources: list[Path], settings: Settings, plan: Plan | None, output: Path, format: Format) -> None:
-    from fink import surveys
-    from fink.services.enrichment import write_tables
-
-    source = factory.files_source(sources, settings)
-    present = [surveys.registry()[name] for name in source.surveys]
-    unreadable: list[Unreadable] = []
-    began = time.monotonic()
-    written = write_tables(source, present, plan, settings.batch, output, unreadable.append)
-    record = {"alerts": written, "unreadable": len(unreadable), "surveys": [survey.name for survey in present]}
-    record |= {"seconds": round(time.monotonic() - began, 3), "file": str(output)}
-    if format is not Format.table:
-        items = [{"source": u.source, "position": u.position, "reason": u.reason} for u in unreadable]
-        print_json(record | {"unreadable_items": items})
-        return
-    show_record(record, format)
-    for item in unreadable[:20]:
-        stderr.print(f"unreadable: {item.source}, {item.position}: {item.reason}", markup=False)
-    if len(unreadable) > 20:
-        stderr.print(f"… {len(unreadable) - 20} more; --format json lists all")
 
 
 @app.command()

@@ -1,16 +1,13 @@
-"""Working through alerts: run, decode, enrich, reprocess."""
+"""Working through alerts: run, reprocess."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
-import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from command_line import Fink
-from fink import science
 from fink.archive.embedded import EmbeddedArchive
 from fink.cli.runs import progress, summary_document
 from fink.commits import Counts, ModuleCounts
@@ -20,7 +17,6 @@ from simulated import nights
 
 NIGHTS = nights("ztf", 2, 150)
 TOTAL = sum(len(night.packets) for night in NIGHTS)
-IDS = sorted(np.concatenate([night.truth["alert_id"].to_numpy() for night in NIGHTS]).tolist())
 
 
 def test_a_run_says_what_it_did_and_a_second_one_has_nothing_to_do(packets: Path, fink: Fink) -> None:
@@ -62,36 +58,6 @@ def test_a_run_that_cannot_begin_says_why(arguments: tuple[str, ...], status: in
     answer = fink("run", *arguments, "--archive", "new")
     assert answer.status == status
     assert said in answer.words
-
-
-def test_decoded_alerts_carry_their_light_curves_and_no_science(packets: Path, fink: Fink, tmp_path: Path) -> None:
-    document = fink("decode", packets, "-o", "night.parquet", "--format", "json").document
-    assert (document["alerts"], document["unreadable"], document["surveys"]) == (TOTAL, 1, ["ztf"])
-    assert document["unreadable_items"][0]["source"].endswith("junk.avro")
-    table = pq.read_table(tmp_path / "night.parquet")
-    assert sorted(table["alert_id"].to_pylist()) == IDS
-    added = {column.name for module in science.registry().values() for column in module.outputs}
-    assert not added & set(table.column_names)
-    assert not (tmp_path / "fink-archive").exists()
-
-
-def test_a_person_is_told_what_was_unreadable(packets: Path, fink: Fink) -> None:
-    said = fink("decode", packets, "-o", "night.parquet")
-    assert said.status == 0
-    assert f"alerts {TOTAL}" in said.words
-    assert "junk.avro" in said.err.replace("\n", "")
-
-
-def test_enriched_alerts_have_the_columns_of_the_chosen_modules(packets: Path, fink: Fink, tmp_path: Path) -> None:
-    document = fink("enrich", packets, "-o", "rich.parquet", "--modules", "magnitude_rate, data_quality", "--format", "json").document
-    assert document["alerts"] == TOTAL
-    names = set(pq.read_schema(tmp_path / "rich.parquet").names)
-    wanted = {column.name for name in ("magnitude_rate", "data_quality") for column in science.registry()[name].outputs}
-    assert wanted <= names
-    assert not {column.name for column in science.registry()["period"].outputs} & names
-    wrong = fink("enrich", packets, "-o", "rich.parquet", "--modules", "colr")
-    assert wrong.status == 2
-    assert "did you mean colour?" in wrong.words
 
 
 def test_commits_come_out_the_same(archive: Path, fink: Fink) -> None:
