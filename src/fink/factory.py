@@ -211,6 +211,13 @@ def kafka_source(addresses: Sequence[str], settings: Settings, archive: Embedded
     return sources[0] if len(sources) == 1 else SeveralSources(sources)
 
 
+def topic_states(archive: EmbeddedArchive) -> list[dict[str, Any]]:
+    """Say of each Kafka topic that an archive has read how much was still to come, and what was lost before it was read."""
+    from fink.streams import kafka_positions
+
+    return kafka_positions.topic_states(archive.position(kafka_positions.POSITIONS), archive.position(kafka_positions.GAPS))
+
+
 def followers(archive: EmbeddedArchive, settings: Settings) -> list[Follower]:
     """Make the followers that the settings ask for."""
     from fink.streams.kafka_follower import KafkaFollower

@@ -28,7 +28,7 @@ def ledger(archive: ArchiveOption = None, config: ConfigOption = None, format: F
     Example: `fink ledger --format json`
     """
     with factory.read_archive(settings_from(archive, config)) as reader:
-        account = reader.ledger()
+        account = reader.ledger() | {"topics": factory.topic_states(reader)}
     if format is not Format.table:
         print_json(account)
     else:
@@ -43,6 +43,10 @@ def _show_ledger(account: Mapping[str, Any]) -> None:
     show_record(totals, Format.table, "Ledger")
     stdout.print()
     show_rows(account["sources"], Format.table, "Sources")
+    if account["topics"]:
+        stdout.print()
+        columns = ("topic", "partitions", "to_come", "lost")
+        show_rows(account["topics"], Format.table, "Topics, at the last commit of each", columns)
     stdout.print()
     show_rows([{"module": name, **counts} for name, counts in account["modules"].items()], Format.table, "Modules")
     stdout.print()

@@ -97,11 +97,14 @@ class Gap:
 
 @dataclass
 class TopicState:
-    """What the archive knows of a topic: partitions begun, messages still to come at the last commit of each, and messages lost."""
+    """What the archive knows of a topic: partitions begun, messages still to come at the last commit of each, and messages lost.
+
+    ``gaps`` says which were lost: deleted by the cluster before they were read.
+    """
 
     topic: str
     partitions: int = 0
-    lag: int = 0
+    to_come: int = 0
     lost: int = 0
     gaps: list[dict[str, Any]] = field(default_factory=list)
 
@@ -113,7 +116,7 @@ def topic_states(positions: Mapping[bytes, bytes], gaps: Mapping[bytes, bytes]) 
         topic = key[len(POSITIONS) :].decode().split("/")[1]
         state = states.setdefault(topic, TopicState(topic))
         state.partitions += 1
-        state.lag += Position.from_bytes(value).lag
+        state.to_come += Position.from_bytes(value).lag
     for value in gaps.values():
         gap = orjson.loads(value)
         state = states.setdefault(gap["topic"], TopicState(gap["topic"]))

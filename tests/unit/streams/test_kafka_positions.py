@@ -32,7 +32,7 @@ def test_the_state_of_topics_is_summed_over_their_partitions() -> None:
     gaps = dict([Gap("c", "ztf", 1, 4, 9).entry(), Gap("c", "lsst", 0, 0, 0).entry()])
     assert all(key.startswith(GAPS) for key in gaps)
     ztf, lsst = topic_states(positions, gaps)
-    assert (ztf["topic"], ztf["partitions"], ztf["lag"], ztf["lost"]) == ("ztf", 3, 3, 6)
+    assert (ztf["topic"], ztf["partitions"], ztf["to_come"], ztf["lost"]) == ("ztf", 3, 3, 6)
     assert (lsst["topic"], lsst["partitions"], lsst["lost"]) == ("lsst", 0, 1)
     assert ztf["gaps"] == [{"partition": 1, "first": 4, "last": 9}]
 
