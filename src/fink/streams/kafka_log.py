@@ -15,6 +15,9 @@ from fink.streams.kafka_session import FRAME, Destination, LogError, Shape, Trou
 BATCH_BYTES = 1_000_000
 """Messages that are compressed together [bytes]; the schemas in their keys are alike."""
 
+TIME_TO_APPEAR = 10.0
+"""Seconds until a cluster must show a topic that it has made."""
+
 _REFUSED = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -70,6 +73,10 @@ class KafkaLog:
             raise self._failure(what, error.args[0]) from error
 
     def _failure(self, what: str, error: KafkaError) -> LogError:
+        # what the client has to say beside its calls waits until somebody asks
+        self._admin.poll(0)
+        if self._producer is not None:
+            self._producer.poll(0)
         cause = self._refusal if self._refusal is not None else error
         trouble: Trouble = "refused" if cause.code() in _REFUSED else "again"
         beside = f" ({self._last_error.str()})" if self._last_error is not None and trouble == "again" else ""
@@ -185,11 +192,16 @@ class KafkaLog:
             except KafkaException as error:
                 if error.args[0].code() != _TAKEN:
                     raise
-        deadline = time.monotonic() + self._to.timeout
-        while len(self._known(list(topics))) < len(topics):
+        deadline = time.monotonic() + min(TIME_TO_APPEAR, self._to.timeout)
+        while hidden := topics.keys() - self._known(list(topics)):
             if time.monotonic() > deadline:
-                raise LogError(f"the cluster does not show the new topics {', '.join(topics)}")
+                raise self._why_hidden(min(hidden))
             time.sleep(0.05)
+
+    def _why_hidden(self, topic: str) -> Exception:
+        """Say why a topic that was made is not shown: most often its description is not permitted."""
+        error = self._admin.list_topics(topic, timeout=self._to.timeout).topics[topic].error
+        return KafkaException(error) if error is not None else LogError(f"the cluster does not show the new topic {topic}")
 
     def _settings(self, topics: Sequence[str]) -> dict[str, dict[str, str]]:
         """Give the settings that topics have."""
