@@ -17,6 +17,7 @@ from fink import columns, science
 from fink.engines.plan import NOT_RUN, RUN, Plan, build_plan
 from fink.science import ScienceModule, science_module
 from fink.tables import AlertBatch
+from sample_catalogues import install_sample_catalogues
 
 MODULES = sorted(science.registry().values(), key=lambda module: module.name)
 UCD_WORDS = {"arith", "em", "instr", "meta", "obs", "phot", "phys", "pos", "spect", "src", "stat", "time"}
@@ -28,6 +29,8 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """Every module, with what each reads from files."""
     artifacts: Path = tmp_path_factory.mktemp("artifacts")
     write_dust_maps(artifacts)
+    somewhere = random_batch(7, 4000).alerts.slice(0, 400)
+    install_sample_catalogues(artifacts, somewhere["ra"].to_numpy(), somewhere["dec"].to_numpy())
     plan = build_plan(artifacts=artifacts)
     assert [step.module.name for step in plan.steps if None in step.artifacts.values()] == []
     return plan

@@ -48,6 +48,11 @@ class Step:
         """The columns that it adds, its status last."""
         return (*self.module.outputs, self.status)
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """Names of the columns that it looks at, for its condition too."""
+        return self.module.input_columns | (self.where.columns if self.where else frozenset())
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -83,12 +88,19 @@ class Plan:
         counts
             For each module on how many alerts it ran, gave only null, or failed, and its time.
         """
-        counts = {}
-        cutouts = batch.cutouts
-        batch = replace(batch, cutouts=cutouts.remembering())
+        counts: dict[str, ModuleCounts] = {}
+        known = dict(zip(batch.alerts.column_names, batch.alerts.columns, strict=True))
+        added: dict[str, pa.Array] = {}
+        cutouts = batch.cutouts.remembering()
         for step in self.steps:
-            batch, counts[step.module.name] = run_step(step, batch, self.vocabulary)
-        return replace(batch, cutouts=cutouts), counts
+            # a step is given the columns that it reads and no others, since what is done to a batch costs time for each column
+            read = {name: known[name] for name in ("alert_id", *sorted(step.reads)) if name in known}
+            narrow = replace(batch, alerts=pa.table(read), cutouts=cutouts)
+            done, counts[step.module.name] = run_step(step, narrow, self.vocabulary)
+            given = {column.name: done.alerts[column.name] for column in step.outputs}
+            known.update(given)
+            added.update(given)
+        return batch.with_columns(added), counts
 
     def select(self, alerts: pa.Table, survey: str) -> dict[str, NDArray[np.bool_]]:
         """Say for each substream which alerts it takes, (n,) bool each."""
@@ -252,12 +264,14 @@ def run_step(step: Step, batch: AlertBatch, vocabulary: Mapping[str, Column]) ->
     """Run one module on the alerts that its condition takes; the others, and those on which it raises, get null."""
     began = time.perf_counter()
     n = len(batch)
-    absent = None in step.artifacts.values()
-    rows = np.arange(0 if absent else n)
-    if step.where is not None and not absent:
+    if None in step.artifacts.values():
+        nothing = {column.name: pa.nulls(n, column.type) for column in step.module.outputs}
+        return batch.with_columns(nothing | {step.status.name: pa.array(np.full(n, ABSENT, np.int8))}), ModuleCounts()
+    rows = np.arange(n)
+    if step.where is not None:
         rows = np.flatnonzero(step.where.mask(with_null_columns(batch.alerts, step.where.columns, vocabulary)))
     part = batch if len(rows) == n else batch.take(rows)
-    status = np.full(n, ABSENT if absent else NOT_RUN, np.int8)
+    status = np.full(n, NOT_RUN, np.int8)
     values, failed = _run_isolated(step, part, vocabulary)
     status[rows] = np.where(failed, FAILED, RUN)
     added = {name: _scatter(array, rows, n) for name, array in values.items()}

@@ -16,7 +16,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from fink import catalogs
 from fink.artifacts import Artifact
+from fink.catalogs.declaration import Catalogue
+from fink.catalogs.store import CURRENT, InstalledCatalogue
 from fink.columns import Column
 from fink.errors import PlanError
 
@@ -107,7 +110,7 @@ def science_module(
 
 @cache
 def registry() -> Mapping[str, ScienceModule]:
-    """Give every science module by name; each file of this package holds one.
+    """Give every science module by name: each file of this package holds one, and one is derived from each catalogue.
 
     Raises
     ------
@@ -124,4 +127,32 @@ def registry() -> Mapping[str, ScienceModule]:
             if module.name in found:
                 raise PlanError(f"two science modules are called {module.name}; rename one of them")
             found[module.name] = module
+    for module in map(_matching, catalogs.registry().values()):
+        if module.name in found:
+            raise PlanError(f"a science module and a catalogue are both called {module.name}; rename one of them")
+        found[module.name] = module
     return found
+
+
+def _matching(catalogue: Catalogue) -> ScienceModule:
+    """Derive from a catalogue's declaration the module that gives alerts the columns of the best match."""
+    types = {column.name: column.type for column in catalogue.columns}
+
+    def match(ra: Any, dec: Any, mjd: Any, installed: InstalledCatalogue) -> Columns:
+        """Match alerts at the places and times where they were seen."""
+        return installed.on_positions(ra, dec, mjd, types)
+
+    files = (f"{catalogs.FOLDER}/{catalogue.name}/{CURRENT}",)
+    how = f"the catalogue {catalogue.name}; fink catalogs add {catalogue.name} installs it"
+    return ScienceModule(
+        name=catalogue.name,
+        function=match,
+        version=catalogue.version,
+        outputs=catalogue.columns,
+        inputs=("ra", "dec", "mjd", catalogue.name),
+        where="",
+        reference=catalogue.citation,
+        about=catalogue.about,
+        description=catalogue.description,
+        artifacts=(Artifact(catalogue.name, files, InstalledCatalogue.open, how),),
+    )
