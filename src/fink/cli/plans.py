@@ -78,7 +78,7 @@ def list_filters(archive: ArchiveOption = None, config: ConfigOption = None, for
     show_rows(built_in, format)
     if users:
         stdout.print()
-        show_rows(users, format, "Users' own", ["name", "version", "owner", "kind", "state", "holds", "where", "selected", "message"])
+        show_rows(users, format, "Users' own", ["name", "version", "owner", "kind", "state", "where", "selected", "message"])
 
 
 @filter_app.command("show")
