@@ -13,13 +13,13 @@ from typing import Any
 import light_curve
 import numpy as np
 
+from benchmarks.batches import lsst_like, ztf_real
 from benchmarks.result import Figure, Result, cpu_seconds, table_text
-from benchmarks.science import lsst_like, ztf_real
 from fink.lightcurves import LIMIT, LightCurves, magnitude
 from fink.science.light_curve_features import MAG_BANDS, light_curve_features
 from fink.science.total_brightness import total_brightness
 from fink.tables import AlertBatch
-from shared_data import shared_data_folder  # benchmarks.science puts the tests on the path
+from shared_data import shared_data_folder  # benchmarks.batches puts the tests on the path
 
 BATCH = 4000
 REFERENCE_ALERTS = 400

@@ -1,104 +1,138 @@
-"""Science modules and filters: microseconds of processor time an alert, on real ZTF alerts and on LSST-like light curves.
+"""Science modules and filters: microseconds of processor time an alert, on real ZTF alerts and on simulated ones of LSST.
 
 The ZTF alerts are those of one collection of real packets, repeated to a batch; without the real data that part is left out. The
-LSST-like light curves have the spread of earlier points that the stream is planned for: 40 % of alerts have none,
-40 % up to 30, 15 % up to 150 and 5 % up to 350.
+alerts of LSST are a simulated night of variables, transients and moving objects with the spread of earlier points that the stream
+is planned for: 40 % of packets carry none, 40 % up to 30, 15 % up to 150 and 5 % up to 350.
+
+Beside a module's cost on an average alert stands that on an alert which it runs on, and that of a reference on the same alerts.
+Stamps are timed apart, on 44 real alerts of ZTF: both modules together, unpacking included.
 """
 
 from __future__ import annotations
 
 import statistics
-import sys
 import time
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.result import Figure, Result, table_text
-from fink.engines.plan import Plan, build_plan
-from fink.lightcurves import DETECTION, LIMIT, LightCurves
-from fink.surveys import registry
+from benchmarks import features, references
+from benchmarks.batches import lsst_like, ztf_real
+from benchmarks.result import Figure, Result, cpu_seconds, table_text
+from fink.codecs.cutouts import Stamps
+from fink.engines.plan import RUN, Plan, build_plan, run_step
+from fink.science import registry as registry_of_modules
 from fink.tables import AlertBatch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))  # the makers of batches and readers of real packets, where they are
-
-from alert_batches import random_batch
-from shared_data import shared_data_folder
-from unit.surveys.real_packets import containers_in, packets_of
+from shared_data import shared_data_folder  # benchmarks.batches puts the tests on the path
+from unit.science.stamp_samples import real
 
 BATCH = 4000
 MOST = 250.0
-"""What the modules and filters together may cost [us an alert]."""
+"""What light-curve modules, spine and filters together may cost: all but catalogues, maps and stamps [us an alert]."""
+
+MOST_STAMPS = 400.0
+"""What the modules that read stamps may cost together, unpacking included, on an alert that they run on [us]."""
+
+STAMP_MODULES = ("hostless", "stamp_shape")
+FEW = 400
+"""Alerts that light-curve's features are timed on, for it is slower; its figure is for one alert too."""
+
+BEFORE = {"bazin": 60.0, "rise": 60.0, "rainbow": 60.0, "black_body_rise": 60.0, "flare": 30.0, "afterglow": 0.0}
+"""Days before the first detection from which the points of a fit count, by module [d]."""
 
 
 def measure(short: bool) -> Result:
-    """Time each module and the filters on both kinds of alerts."""
+    """Time each module and the filters on both kinds of alerts, the stamps, and the references."""
     plan = build_plan()
+    repeat = 3 if short else 15
     batches = {"lsst": lsst_like(BATCH)}
     if shared_data_folder().exists():
         batches["ztf"] = ztf_real(BATCH)
     figures: dict[str, Figure] = {}
+    rows: list[list[object]] = []
     for survey, batch in batches.items():
-        figures |= {f"{survey}_{name}": cost for name, cost in costs(plan, batch, 3 if short else 15).items()}
+        spent, ran = costs(plan, batch, repeat)
+        compared = compare(plan, batch, ran, repeat)
+        for name, cost in spent.items():
+            figures[f"{survey}_{name}"] = cost
+            share = f"{100.0 * len(ran[name]) / len(batch):.1f} %" if name in ran else ""
+            rows.append([survey, name, cost, share, *compared.get(name, ("", "", "", ""))])
+            if name in compared:
+                figures[f"{survey}_{name}_ratio"] = compared[name][3]
         figures[f"{survey}_points_an_alert"] = batch.lightcurves.n_points / len(batch)
-    names = [*(step.module.name for step in plan.steps), "filters", "total", "points_an_alert"]
-    rows = [[name, *(figures[f"{survey}_{name}"] for survey in batches)] for name in names]
-    title = f"Processor time by module, batches of {BATCH:,} alerts [us an alert]"
-    goal = {f"{survey}_total_at_most": MOST for survey in batches}
-    return Result.of("science", figures, goal, table_text(title, ["module", *batches], rows))
+        rows.append([survey, "points an alert", figures[f"{survey}_points_an_alert"], "", "", "", "", ""])
+    goal = {f"{survey}_{sum_}_at_most": MOST for survey in batches for sum_ in ("light_curves",)}
+    if shared_data_folder().exists():
+        figures |= stamps(repeat)
+        goal["stamps_at_most"] = MOST_STAMPS
+        rows += [["stamps", name, figures[name], "", "", "", "", ""] for name in ("stamps", "stamps_reference", "stamps_ratio")]
+    header = ["survey", "module", "us an alert", "runs on", "us where it runs", "reference", "its us there", "ratio"]
+    title = f"Processor time by module, batches of {BATCH:,} alerts"
+    return Result.of("science", figures, goal, table_text(title, header, rows))
 
 
-def costs(plan: Plan, batch: AlertBatch, repeat: int) -> dict[str, float]:
-    """Give the median cost of each module, of all filters, and of everything [us an alert]."""
+def costs(plan: Plan, batch: AlertBatch, repeat: int) -> tuple[dict[str, float], dict[str, NDArray[np.int64]]]:
+    """Give the median cost of each module, of all filters, and of everything [us an alert]; and on which alerts each ran."""
     spent: dict[str, list[float]] = {}
+    out = batch
     for _ in range(repeat + 1):
         began = time.process_time()
-        out, counts = plan.run(batch)
+        out, _ = plan.run(batch)
         ran = time.process_time()
         plan.select(out.alerts, batch.survey)
         done = time.process_time()
         for name, seconds in {"filters": done - ran, "total": done - began}.items():
             spent.setdefault(name, []).append(seconds)
-        for name, count in counts.items():
-            spent.setdefault(name, []).append(count.seconds)
+        part = replace(batch, cutouts=batch.cutouts.remembering())
+        for step in plan.steps:
+            began = time.process_time()
+            part, _ = run_step(step, part, plan.vocabulary)
+            spent.setdefault(step.module.name, []).append(time.process_time() - began)
     # the first round compiles
-    return {name: statistics.median(seconds[1:]) / len(batch) * 1e6 for name, seconds in spent.items()}
+    medians = {name: statistics.median(seconds[1:]) / len(batch) * 1e6 for name, seconds in spent.items()}
+    whole = {name: medians.pop(name) for name in ("filters", "total")}
+    by_cost = dict(sorted(medians.items(), key=lambda item: -item[1]))
+    apart = {step.module.name for step in plan.steps if step.module.artifacts}.union(STAMP_MODULES)
+    alone = whole["total"] - sum(cost for name, cost in by_cost.items() if name in apart)
+    rows = {step.module.name: np.flatnonzero(out.alerts[step.status.name].to_numpy() == RUN) for step in plan.steps}
+    return by_cost | whole | {"light_curves": alone}, rows
 
 
-def lsst_like(n: int) -> AlertBatch:
-    """Make alerts with LSST's spread of histories: detections, and three times as many forced points."""
-    rng = np.random.default_rng(10)
-    spread = np.array([(0, 0), (1, 30), (31, 150), (151, 350)])[rng.choice(4, n, p=[0.4, 0.4, 0.15, 0.05])]
-    counts = rng.integers(spread[:, 0], spread[:, 1] + 1) + 1
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    batch = random_batch(10, n, longest=1)
-    curves, m = batch.lightcurves, int(offsets[-1])
-    now = batch.alerts["mjd"].to_numpy()
-    last = offsets[1:] - 1
-    kind = np.where(rng.random(m) < 0.25, DETECTION, rng.choice([1, LIMIT], m, p=[0.95, 0.05])).astype(np.int8)
-    mjd = np.repeat(now, counts) - rng.uniform(0.02, 365.0, m)
-    kind[last], mjd[last] = DETECTION, now
-    error = rng.uniform(200.0, 600.0, m).astype(np.float32)
-    flux = (error * rng.uniform(-2.0, 30.0, m)).astype(np.float32)
-    flux[last] = error[last] * rng.uniform(5.0, 40.0, n)
-    flat: dict[str, Any] = {
-        "mjd": mjd,
-        "kind": kind,
-        "flux": np.where(kind == LIMIT, np.nan, flux),
-        "flux_err": error,
-        "total_flux": flux,
-        "total_flux_err": error,
-    }
-    flat |= {"band": rng.integers(0, 6, m).astype(np.int8), "point_id": np.arange(m), "detector": np.zeros(m, np.int16)}
-    light_curves = LightCurves(offsets=offsets, bands=curves.bands, **flat).sorted_by_time()
-    return AlertBatch("lsst", batch.alerts, light_curves, batch.packets, batch.cutouts)
+def compare(plan: Plan, batch: AlertBatch, ran: dict[str, NDArray[np.int64]], repeat: int) -> dict[str, tuple[float, str, float, float]]:
+    """Give for each module with a reference its cost where it runs, the package, its cost there [us an alert], and their ratio."""
+    full, _ = plan.run(batch)
+    found = {}
+    for step in plan.steps:
+        name, rows = step.module.name, ran[step.module.name]
+        if (name not in references.OF_LIGHT_CURVES and name != "light_curve_features") or not len(rows):
+            continue
+        part = full.take(rows)
+        ours = cpu_seconds(lambda step=step, part=part: run_step(step, part, plan.vocabulary), repeat) / len(rows) * 1e6  # type: ignore[misc]
+        if name == "light_curve_features":
+            package, few = "light-curve", part.lightcurves.take(np.arange(min(FEW, len(rows))))
+            series = features.series_of(few)
+            theirs = cpu_seconds(lambda series=series: features.run_reference(series), repeat) / len(few) * 1e6  # type: ignore[misc]
+        else:
+            package, reference, count = references.OF_LIGHT_CURVES[name]
+            points = references.series_of(part.lightcurves.take(np.arange(min(count, len(rows)))), BEFORE.get(name, np.inf))
+            theirs = cpu_seconds(lambda points=points, f=reference: [f(one) for one in points], 1) / len(points) * 1e6  # type: ignore[misc]
+        found[name] = (ours, package, theirs, theirs / ours)
+    return found
 
 
-def ztf_real(n: int) -> AlertBatch:
-    """Read real ZTF alerts and repeat them to ``n``."""
-    survey = registry()["ztf"]
-    folder = shared_data_folder() / "ztf_alerts" / "nightly_tarballs"
-    files = [data for data, _ in zip(containers_in(folder), range(n), strict=False)]
-    batch, _, _ = survey.decode(packets_of(files))
-    return batch.take(np.arange(n) % len(batch))
+def stamps(repeat: int) -> dict[str, Figure]:
+    """Time both stamp modules together on real alerts of ZTF, and the references on the same files [us an alert]."""
+    files, positive = real()
+    n = len(files)
+    modules = registry_of_modules()
+
+    def both() -> None:
+        shared = Stamps(files.packets, files.cutouts.remembering())
+        modules["hostless"].function(shared)
+        modules["stamp_shape"].function(positive, shared)
+
+    raw = [(files.raw(i, "science"), files.raw(i, "template"), files.raw(i, "difference")) for i in range(n)]
+    ours = cpu_seconds(both, repeat) / n * 1e6
+    theirs = cpu_seconds(lambda: [(references.stamp_shape(three), references.hostless(three)) for three in raw], 1) / n * 1e6
+    return {"stamps": ours, "stamps_reference": theirs, "stamps_ratio": theirs / ours}

@@ -242,16 +242,16 @@ class Stamps:
     """
 
     def __init__(self, packets: Packets, cutouts: Cutouts) -> None:
-        self._packets = packets
-        self._cutouts = cutouts
+        self.packets = packets
+        self.cutouts = cutouts
 
     def __len__(self) -> int:
-        return len(self._packets)
+        return len(self.packets)
 
     def raw(self, row: int, which: str) -> bytes:
         """Give the bytes of a stamp as the survey wrote them; none where the packet carries no stamp."""
-        start, length = (int(a[row, STAMPS.index(which)]) for a in (self._cutouts.start, self._cutouts.length))
-        return self._packets.buffer[start : start + length].tobytes()
+        start, length = (int(a[row, STAMPS.index(which)]) for a in (self.cutouts.start, self.cutouts.length))
+        return self.packets.buffer[start : start + length].tobytes()
 
     def units(self, row: int, which: str) -> list[HeaderUnit]:
         """Give all headers and images of a stamp.
@@ -296,7 +296,7 @@ class Stamps:
     def _find(self, row: int, which: str, plane: Plane) -> Image | str:
         """Give an image, or the reason why there is none."""
         stamp = STAMPS.index(which)
-        known, key = self._cutouts.unpacked, (int(self._cutouts.start[row, stamp]), int(self._cutouts.length[row, stamp]), plane)
+        known, key = self.cutouts.unpacked, (int(self.cutouts.start[row, stamp]), int(self.cutouts.length[row, stamp]), plane)
         if known is not None and key in known:
             found: Image | str = known[key]
             return found

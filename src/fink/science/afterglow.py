@@ -77,7 +77,8 @@ def _fit_columns(of: str) -> tuple[Column, Column]:
         *_fit_columns("afterglow"),
         *(Column(name, _F4, *declared) for name, declared in _RATES.items()),
     ),
-    where="n_detections >= 4 AND age <= 30 AND fading AND positive AND NOT is_known_sso AND NOT is_sso_candidate AND NOT is_on_star",
+    where="n_detections >= 4 AND age <= 30 AND fading AND positive"
+    " AND NOT is_known_sso AND NOT is_sso_candidate AND NOT is_on_star AND n_extra_crossings <= 1",
     reference="doi:10.48550/arXiv.2412.05061",
 )
 def afterglow(lightcurves: LightCurves) -> Columns:

@@ -58,7 +58,8 @@ def _declared(band: str) -> tuple[Column, ...]:
 @science_module(
     version="1.0",
     outputs=tuple(column for band in LETTERS for column in _declared(band)),
-    where="n_detections >= 8 AND age <= 300 AND positive AND NOT is_known_sso AND NOT is_sso_candidate AND NOT is_on_star",
+    where="n_detections >= 8 AND age <= 300 AND positive"
+    " AND NOT is_known_sso AND NOT is_sso_candidate AND NOT is_on_star AND n_extra_crossings <= 1",
     reference="doi:10.1051/0004-6361/201116898",
 )
 def bazin(lightcurves: LightCurves) -> Columns:

@@ -42,7 +42,8 @@ _F4, _F8 = pa.float32(), pa.float64()
         Column("black_body_chi2", _F4, "", "stat.fit.chi2", "Chi-square of the fit over its degrees of freedom"),
         Column("black_body_fit", pa.string(), "", "meta.code;stat.fit", "How the fit ended: converged, at bound or not converged"),
     ),
-    where="rising AND n_detections >= 5 AND age <= 100 AND positive AND NOT is_known_sso AND NOT is_sso_candidate AND NOT is_on_star",
+    where="rising AND n_detections >= 5 AND age <= 100 AND positive"
+    " AND NOT is_known_sso AND NOT is_sso_candidate AND NOT is_on_star AND n_extra_crossings <= 1",
     reference="doi:10.1051/0004-6361/202348158",
 )
 def black_body_rise(lightcurves: LightCurves) -> Columns:

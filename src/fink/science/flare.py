@@ -48,7 +48,7 @@ _SHAPE = {
         Column("flare_chi2", _F4, "", "stat.fit.chi2", "Chi-square of the flare over its degrees of freedom"),
         Column("flare_fit", pa.string(), "", "meta.code;stat.fit", "How the fit ended: converged, at bound or not converged"),
     ),
-    where="n_detections >= 3 AND age <= 30 AND positive AND NOT is_known_sso AND NOT is_sso_candidate",
+    where="n_detections >= 3 AND age <= 30 AND positive AND NOT is_known_sso AND NOT is_sso_candidate AND n_extra_crossings <= 1",
 )
 def flare(mjd: NDArray[np.float64], lightcurves: LightCurves) -> Columns:
     """Fit all bands of each light curve with one flare."""

@@ -44,7 +44,7 @@ _UCD = "phot.mag;arith.rate"
 
 
 @science_module(
-    version="1.0",
+    version="1.1",
     outputs=(
         Column(
             _NAMES[0], pa.float32(), "mag / d", _UCD, "Rate of the magnitude in the alert's band; negative is brightening", indexed=True
@@ -101,7 +101,8 @@ def _rates(offsets: Any, own: Any, mjd: Any, band: Any, kind: Any, flux: Any, fl
         j = _earlier(offsets[i], now, mjd, band, kind, flux, flux_err)
         if j < 0:
             continue
-        f, s, before, before_err = float(flux[now]), float(flux_err[now]), float(flux[j]), float(flux_err[j])
+        f, s = np.float64(flux[now]), np.float64(flux_err[now])
+        before, before_err = np.float64(flux[j]), np.float64(flux_err[j])
         gap = mjd[now] - mjd[j]
         if kind[j] == LIMIT:
             limit = LIMIT_SIGMAS * before_err

@@ -6,7 +6,8 @@ zero flux with their error) count. The chi-square is given beside that of consta
 one where constancy has a high one. Finite sources, binary lenses and parallax are not fitted.
 
 Today's Fink calls microlensing by a random forest on statistics of the light curve (Godines et al. 2019); here are
-numbers that a condition can use. It runs on what has been seen 12 to 200 times and is no known asteroid; where constant
+numbers that a condition can use. It runs on what has been seen 12 to 200 times, is no known asteroid, is brighter than the template and
+brightened once (`n_extra_crossings`); where constant
 fluxes fit (chi-square under 2 a degree of freedom), and with fewer than eight points, all but that chi-square is null.
 """
 
@@ -30,7 +31,7 @@ _F4, _F8 = pa.float32(), pa.float64()
 
 
 @science_module(
-    version="1.0",
+    version="1.1",
     outputs=(
         Column("lens_peak_mjd", _F8, "d", "time.epoch;phot.flux", "Time of the highest magnification, MJD in TAI"),
         Column("lens_peak_mjd_err", _F4, "d", "stat.error;time.epoch", "One-sigma error of lens_peak_mjd"),
@@ -44,7 +45,7 @@ _F4, _F8 = pa.float32(), pa.float64()
         Column("lens_constant_chi2", _F4, "", "stat.fit.chi2", "Chi-square of constant fluxes over their degrees of freedom"),
         Column("lens_fit", pa.string(), "", "meta.code;stat.fit", "How the fit ended: converged, at bound or not converged"),
     ),
-    where="n_detections >= 12 AND n_detections <= 200 AND NOT is_known_sso",
+    where="n_detections >= 12 AND n_detections <= 200 AND positive AND NOT is_known_sso AND n_extra_crossings <= 1",
     reference="doi:10.1086/164140",
 )
 def point_lens(mjd: NDArray[np.float64], lightcurves: LightCurves) -> Columns:

@@ -10,7 +10,8 @@ The time of maximum comes from a second fit, to the points about the maximum alo
 but not a temperature: its median error on 576 transients of PLAsTiCC is 1.4 d, where that of the black body's
 luminosity is 3.8 d. Beyond the last point it is an extrapolation, as its error says.
 
-It runs on what has been seen at least eight times over at most 300 days, is no known asteroid and stands on no star.
+It runs on what has been seen at least eight times over at most 300 days, is no known asteroid, stands on no star and
+brightened once (`n_extra_crossings`).
 Everything is null with fewer points than parameters, or where fewer than two bands have two points each; an error is
 null where a parameter lies on its bound.
 """
@@ -56,7 +57,8 @@ _F4, _F8 = pa.float32(), pa.float64()
         Column("rainbow_chi2", _F4, "", "stat.fit.chi2", "Chi-square of the fit over its degrees of freedom"),
         Column("rainbow_fit", pa.string(), "", "meta.code;stat.fit", "How the fit ended: converged, at bound or not converged"),
     ),
-    where="n_detections >= 8 AND age <= 300 AND positive AND NOT is_known_sso AND NOT is_sso_candidate AND NOT is_on_star",
+    where="n_detections >= 8 AND age <= 300 AND positive"
+    " AND NOT is_known_sso AND NOT is_sso_candidate AND NOT is_on_star AND n_extra_crossings <= 1",
     reference="doi:10.1051/0004-6361/202348158",
 )
 def rainbow(lightcurves: LightCurves) -> Columns:

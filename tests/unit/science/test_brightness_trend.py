@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
-from alert_batches import NOW, Point, light_curves
-from fink.lightcurves import DETECTION, FORCED, LIMIT
+from alert_batches import BANDS, NOW, Point, light_curves
+from fink.lightcurves import DETECTION, FORCED, LIMIT, LightCurves
 from fink.science.brightness_trend import brightness_trend
+from shared_data import shared_data
 
 
 def trend(*points: Point) -> dict[str, Any]:
@@ -79,3 +81,45 @@ def test_three_sigma_is_three_sigma() -> None:
     assert np.std(found["flux_change_significance"]) == pytest.approx(1.0, abs=0.06)
     slopes = found["trend"] / found["trend_err"]
     assert np.nanstd(slopes) == pytest.approx(1.0, abs=0.03)
+
+
+def test_what_brightens_once_has_no_extra_crossings_and_a_variable_has() -> None:
+    times = np.linspace(NOW - 60.0, NOW, 61)
+    bump = [
+        (float(t), "gr"[i % 2], FORCED, float(5000.0 * np.exp(-0.5 * ((t - NOW + 30.0) / 5.0) ** 2)), 100.0) for i, t in enumerate(times)
+    ]
+    wave = [(float(t), "gr"[i % 2], DETECTION, float(5000.0 * np.sin(t / 2.0)), 100.0) for i, t in enumerate(times)]
+    flat = [(float(t), "r", DETECTION, 5000.0, 100.0) for t in times]
+    found = dict(brightness_trend.function(np.full(4, NOW), light_curves([bump, wave, flat, []])))["n_extra_crossings"]
+    assert found[0] == 0
+    assert found[1] > 12
+    assert found[2] == 0
+    assert np.isnan(found[3])
+
+
+def test_transients_of_plasticc_pass_and_variable_stars_do_not() -> None:
+    points = pl.read_parquet(shared_data("lightcurves", "plasticc_train_lc.parquet")).sort("object_id", "mjd")
+    targets = pl.read_parquet(shared_data("lightcurves", "plasticc_train_meta.parquet")).sort("object_id")["target"].to_numpy()
+    counts = points.group_by("object_id", maintain_order=True).len()["len"].to_numpy()
+    flux, error = (points[name].to_numpy().astype(np.float32) for name in ("flux", "flux_err"))
+    seen, zeros = flux > 5.0 * error, np.zeros(len(flux), np.int64)
+    curves = LightCurves(
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        mjd=points["mjd"].to_numpy(),
+        band=points["passband"].to_numpy().astype(np.int8),
+        kind=np.where(seen, DETECTION, FORCED).astype(np.int8),
+        flux=flux,
+        flux_err=error,
+        total_flux=flux,
+        total_flux_err=error,
+        point_id=zeros,
+        detector=zeros.astype(np.int16),
+        bands=BANDS,
+    )
+    often = np.add.reduceat(seen, curves.offsets[:-1]) >= 8
+    extra = dict(brightness_trend.function(curves.mjd[curves.offsets[1:] - 1], curves))["n_extra_crossings"]
+    transients, stars = (extra[often & np.isin(targets, kinds)] for kinds in ((6, 15, 42, 52, 62, 67, 90, 95), (92,)))
+    assert len(transients) > 500
+    assert (transients <= 1).mean() > 0.99
+    assert len(stars) > 100
+    assert (stars > 1).mean() > 0.95
