@@ -58,6 +58,10 @@ bench: env  ## Measure, and compare with the goals  [NAME=decode: one of them; S
 crash-test: env  ## Kill the broker at N random instants and compare with an undisturbed run  [N=200]
 	@$(BIN)/python -m benchmarks.crash --n $(N)
 
+.PHONY: crash-test-kafka
+crash-test-kafka: env  ## The same from Kafka to Kafka, and a fifteenth of the kills to the server  [N=300]
+	@$(BIN)/python -m benchmarks.crash_kafka --n $(if $(filter command line environment,$(origin N)),$(N),300)
+
 .PHONY: docs
 docs: env  ## Build the documentation into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

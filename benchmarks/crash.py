@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,18 +110,19 @@ def command(packets: Path, folder: Path, workers: int) -> list[str]:
     ]
 
 
-def run_to_the_end(packets: Path, folder: Path, workers: int) -> dict[str, Any]:
+def run_to_the_end(command: Sequence[str]) -> dict[str, Any]:
     """Run undisturbed and give the summary."""
-    done = subprocess.run(command(packets, folder, workers), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"the run ended with status {done.returncode}: {done.stderr[-2000:]}")
     return dict(json.loads(done.stdout))
 
 
-def run_and_kill(packets: Path, folder: Path, workers: int, after: float) -> bool:
-    """Start a run and kill all its processes; say whether it was still running."""
-    process = subprocess.Popen(command(packets, folder, workers), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+def run_and_kill(command: Sequence[str], folder: Path, after: float, begun: Callable[[], None] = lambda: None) -> bool:
+    """Start a run and kill all its processes some time [s] after it has begun; say whether it was still running."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
     _wait_for_lock(folder / "archive" / "LOCK", process)
+    begun()
     try:
         _, errors = process.communicate(timeout=after)
     except subprocess.TimeoutExpired:
@@ -153,9 +154,9 @@ def kill_at_random(packets: Path, reference: Snapshot, place: Path, n: int, seed
     rng, tally = random.Random(seed), Tally()
     while tally.kills < n:
         folder = place / f"round-{tally.rounds}"
-        while tally.kills < n and run_and_kill(packets, folder, tally.rounds % 3, rng.expovariate(0.6)):
+        while tally.kills < n and run_and_kill(command(packets, folder, tally.rounds % 3), folder, rng.expovariate(0.6)):
             tally.kills += 1
-        run_to_the_end(packets, folder, 2)
+        run_to_the_end(command(packets, folder, 2))
         tally.differences += tuple(reference.differences(snapshot(folder)))
         tally.rounds += 1
         shutil.rmtree(folder)
@@ -186,7 +187,7 @@ def measure(short: bool = False, n: int | None = None, alerts: int = 6000) -> Re
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         packets = write_input(place / "packets", alerts)
-        summary = run_to_the_end(packets, place / "undisturbed", 2)
+        summary = run_to_the_end(command(packets, place / "undisturbed", 2))
         reference = snapshot(place / "undisturbed")
         began = time.monotonic()
         tally = kill_at_random(packets, reference, place, kills)

@@ -218,6 +218,15 @@ def topic_states(archive: EmbeddedArchive) -> list[dict[str, Any]]:
     return kafka_positions.topic_states(archive.position(kafka_positions.POSITIONS), archive.position(kafka_positions.GAPS))
 
 
+def follower_states(archive: EmbeddedArchive) -> list[dict[str, Any]]:
+    """Say of each follower how far it has delivered, how many commits it lags, and what it could not deliver."""
+    last = archive.last_commit()
+    return [
+        {"follower": name, "commit": position.commit, "lag": last - position.commit, "undeliverable": dict(position.undeliverable)}
+        for name, position in sorted(archive.followers().items())
+    ]
+
+
 def followers(archive: EmbeddedArchive, settings: Settings) -> list[Follower]:
     """Make the followers that the settings ask for."""
     from fink.streams.kafka_follower import KafkaFollower

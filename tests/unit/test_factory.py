@@ -101,7 +101,9 @@ def test_followers_are_those_that_the_settings_ask_for(tmp_path: Path) -> None:
         both = {"files__folder": tmp_path / "out", "kafka_out__servers": "localhost:1", "kafka_out__max_lag": 9}
         _, kafka = factory.followers(archive, settings_of(tmp_path, **both))
         assert (kafka.name, kafka.max_lag) == ("kafka:fink", 9)
-        assert archive.followers().keys() >= {"kafka:fink"}
+        archive.record_follower("kafka:fink", 0, "", {"fink_fast_risers_ztf": 2})
+        states = {state.pop("follower"): state for state in factory.follower_states(archive)}
+        assert states["kafka:fink"] == {"commit": 0, "lag": 0, "undeliverable": {"fink_fast_risers_ztf": 2}}
 
 
 def test_the_plan_holds_the_modules_and_substreams_that_are_named(tmp_path: Path) -> None:

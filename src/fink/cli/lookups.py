@@ -28,7 +28,7 @@ def ledger(archive: ArchiveOption = None, config: ConfigOption = None, format: F
     Example: `fink ledger --format json`
     """
     with factory.read_archive(settings_from(archive, config)) as reader:
-        account = reader.ledger() | {"topics": factory.topic_states(reader)}
+        account = reader.ledger() | {"topics": factory.topic_states(reader), "followers": factory.follower_states(reader)}
     if format is not Format.table:
         print_json(account)
     else:
@@ -38,7 +38,7 @@ def ledger(archive: ArchiveOption = None, config: ConfigOption = None, format: F
 
 
 def _show_ledger(account: Mapping[str, Any]) -> None:
-    """Print the totals of the ledger, then its sources, modules and substreams."""
+    """Print the totals of the ledger, then its sources, modules, substreams and followers."""
     totals = {name: account[name] for name in ("received", "archived", "quarantined", "duplicate", "late", "balanced")}
     show_record(totals, Format.table, "Ledger")
     stdout.print()
@@ -51,6 +51,10 @@ def _show_ledger(account: Mapping[str, Any]) -> None:
     show_rows([{"module": name, **counts} for name, counts in account["modules"].items()], Format.table, "Modules")
     stdout.print()
     show_rows([{"substream": name, "selected": count} for name, count in account["substreams"].items()], Format.table, "Substreams")
+    if account["followers"]:
+        stdout.print()
+        rows = [follower | {"undeliverable": sum(follower["undeliverable"].values())} for follower in account["followers"]]
+        show_rows(rows, Format.table, "Followers")
 
 
 @app.command()

@@ -54,6 +54,13 @@ def test_a_person_reads_the_same_ledger(archive: Path, fink: Fink) -> None:
     assert "light_curve_features" in said.words
 
 
+def test_the_ledger_tells_of_what_could_not_be_delivered(archive: Path, fink: Fink, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = {"follower": "kafka:fink", "commit": 7, "lag": 2, "undeliverable": {"fink_a_ztf": 3, "fink_b_ztf": 1}}
+    monkeypatch.setattr("fink.factory.follower_states", lambda archive: [state])
+    assert "kafka:fink 7 2 4" in fink("ledger", "--archive", archive).words
+    assert fink("ledger", "--archive", archive, "--format", "json").document["followers"] == [state]
+
+
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_a_ledger_that_does_not_balance_fails(archive: Path, fink: Fink, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     real = EmbeddedArchive.ledger

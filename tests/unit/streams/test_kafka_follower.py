@@ -5,8 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import fastavro
@@ -194,6 +198,19 @@ def test_after_an_upgrade_old_commits_keep_their_columns(stage: Stage) -> None:
     follower.finish()
     follower.close()
     assert {alert_of(record): "period" in record for record in stage.records("fast")} == {0: False, 3: False, 30: True, 31: True}
+
+
+def test_the_guides_reader_reads_it(stage: Stage, tmp_path: Path) -> None:
+    follower = stage.follower(stage.archive(filled()))
+    follower.finish()
+    follower.close()
+    guide = (Path(__file__).parents[3] / "docs" / "guide" / "kafka-topics.md").read_text()
+    (block,) = re.findall(r"(?ms)^```py\n(.*?)^```", guide)
+    topic = topic_name(stage.own("fast"), "ztf")
+    script = block.replace("HOST:9092", stage.kafka.bootstrap).replace("fink_fast_risers_ztf", topic).replace("poll(60)", "poll(8)")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == len(EXPECTED["fast"])
 
 
 # What may end or fail
