@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -117,10 +118,28 @@ def _commands(path: str, command: Any) -> list[str]:
     return parts
 
 
+def notebook_page() -> str:
+    """Write the notebook: its text, its code, and what each cell showed when it was last run."""
+    parts = []
+    for cell in json.loads((ROOT / "docs" / "guide" / "light-curves.ipynb").read_text())["cells"]:
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        parts += [_shown(output) for output in cell.get("outputs", [])]
+    return "\n\n".join(parts)
+
+
+def _shown(output: dict[str, Any]) -> str:
+    data = output.get("data", {})
+    if "image/png" in data:
+        return f"![What this cell draws](data:image/png;base64,{data['image/png']})"
+    return "```text\n" + "".join(output.get("text") or data["text/plain"]).rstrip() + "\n```"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "guide/columns.md": columns_page,
     "guide/filters.md": filters_page,
     "guide/commands.md": commands_page,
+    "guide/light-curves.md": notebook_page,
     "science/modules.md": modules_page,
     "operate/settings.md": settings_page,
 }
