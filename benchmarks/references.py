@@ -74,7 +74,7 @@ def bazin(series: Series) -> None:
         _curve_fit(_bazin, time, flux, error, [flux[top], time[top], 3.0, 20.0], ([0, -np.inf, 0.1, 0.1], [np.inf, np.inf, 300, 1000]))
 
 
-def _bazin(t: Floats, amplitude: float, peak: float, rise: float, fall: float) -> Floats:
+def _bazin(t: Floats, amplitude: float, peak: float, rise: float, fall: float) -> Any:
     shift = rise * fall / (rise + fall) * np.log(fall / rise)
     s = t - peak + shift
     return amplitude * (np.exp(-shift / rise) + np.exp(shift / fall)) / (np.exp(-s / rise) + np.exp(s / fall))
@@ -89,7 +89,7 @@ def rise(series: Series) -> None:
         _curve_fit(_sigmoid, time, flux, error, [flux.max(), time.mean(), 3.0], ([0, -np.inf, 0.01], [np.inf, np.inf, 300]))
 
 
-def _sigmoid(t: Floats, amplitude: float, half: float, time: float) -> Floats:
+def _sigmoid(t: Floats, amplitude: float, half: float, time: float) -> Any:
     return amplitude / (1.0 + np.exp(-(t - half) / time))
 
 
@@ -100,7 +100,7 @@ def flare(series: Series) -> None:
         return
     first, scales = float(series.time[0]), [max(float(series.flux[band == b].max()), 1.0) for b in range(len(names))]
 
-    def curve(t: Floats, onset: float, up: float, down: float, *heights: float) -> Floats:
+    def curve(t: Floats, onset: float, up: float, down: float, *heights: float) -> Any:
         s = np.maximum(t - onset, 0.0)
         return np.array(heights)[band] * (1.0 - np.exp(-s / up)) * np.exp(-s / down)
 
@@ -114,7 +114,7 @@ def afterglow(series: Series) -> None:
     time, flux, error = (values[top:] for values in (series.time, series.flux, series.error))
     ratio = series.wavelengths[series.band] / series.wavelengths[series.band[top]]
 
-    def decay(t: Floats, flux_at_1d: float, index: float, lead: float, colour: float) -> Floats:
+    def decay(t: Floats, flux_at_1d: float, index: float, lead: float, colour: float) -> Any:
         return flux_at_1d * ((t - time[0] + lead) / (1.0 + lead)) ** -index * ratio[top:] ** colour
 
     if len(time) > 4:
@@ -124,7 +124,7 @@ def afterglow(series: Series) -> None:
         since, colour = series.time[good] - series.time[good][0], -2.5 * np.log10(ratio[good])
         mag, mag_err = 31.4 - 2.5 * np.log10(series.flux[good]), 1.0857 * series.error[good] / series.flux[good]
 
-        def orphan(t: Floats, a: float, b: float, c: float, d: float, beta: float) -> Floats:
+        def orphan(t: Floats, a: float, b: float, c: float, d: float, beta: float) -> Any:
             return a * t + b + c * np.exp(-d * t) + beta * colour
 
         _curve_fit(orphan, since, mag, mag_err, [0.02, 20.0, 0.0, 1.5, 0.8], ([-1e4, -1e6, -1e7, -0.03, 0.6], [1e4, 1e6, 1e7, 10, 1.1]))
@@ -137,7 +137,7 @@ def point_lens(series: Series) -> None:
     if len(series.time) < 3 + 2 * n:
         return
 
-    def curve(t: Floats, peak: float, einstein: float, impact: float, *fluxes: float) -> Floats:
+    def curve(t: Floats, peak: float, einstein: float, impact: float, *fluxes: float) -> Any:
         square = impact**2 + ((t - peak) / einstein) ** 2
         excess = (square + 2.0) / np.sqrt(square * (square + 4.0)) - 1.0
         return np.array(fluxes[:n])[band] * excess + np.array(fluxes[n:])[band]
@@ -218,13 +218,14 @@ def hostless(files: tuple[bytes, bytes, bytes]) -> None:
         stats.kstest(np.sort(power.ravel())[:112] / power.mean(), "expon")
 
 
-def _image(data: bytes) -> Floats:
+def _image(data: bytes) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with fits.open(io.BytesIO(gzip.decompress(data))) as units:
             return np.nan_to_num(units[0].data.astype(np.float64))
 
 
+OF_STAMPS = (stamp_shape, hostless)
 OF_LIGHT_CURVES: dict[str, tuple[str, Callable[[Series], None], int]] = {
     "bazin": ("scipy", bazin, 20),
     "rise": ("scipy", rise, 20),

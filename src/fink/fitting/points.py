@@ -170,5 +170,5 @@ def _from_first_detection(offsets: Any, mjd: Any, band: Any, kind: Any, single: 
                 first = min(first, mjd[j])
                 detections[i, band[j]] += single[j]
         for j in range(offsets[i], offsets[i + 1]):
-            keep[j] = (single[j] or kind[j] == LIMIT) and mjd[j] > first - before
+            keep[j] = (single[j] or kind[j] == LIMIT) and mjd[j] >= first - before
     return keep, detections
