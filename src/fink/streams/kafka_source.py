@@ -78,7 +78,7 @@ class KafkaSource:
                 f"{reader.servers} has no topic that {', '.join(topics.names)} matches; it has {', '.join(sorted(there)[:20])}"
             )
         self._begin({name: there[name] for name in chosen}, settings.start)
-        self._looked_at = self._heard = self._asked_at = time.monotonic()
+        self._looked_at = self._heard = self._listened = time.monotonic()
         self._mean_size = 1e5
         self._registry_since = self._registry_next = 0.0
 
@@ -140,6 +140,8 @@ class KafkaSource:
             If something is missing and the settings want the run to stop then.
         """
         if position.next > high:
+            low, high = self._settled_bounds(partition, position.next)
+        if position.next > high:
             text = f"{place(partition)} ends at offset {high} and was read to {position.next}: the cluster lost messages, or is another one"
             if self._settings.gaps == "stop":
                 raise SourceError(f"{text}; set kafka_in.gaps to continue to read it from its beginning")
@@ -151,6 +153,15 @@ class KafkaSource:
             self._note_gap(partition, first, stop)
         left = tuple((max(first, low), stop) for first, stop in position.left if stop > low)
         return Position(max(position.next, low), left, high, position.topic_id)
+
+    def _settled_bounds(self, partition: Partition, expected: int) -> tuple[int, int]:
+        """Ask again where a partition ends: a server that has just begun may not know yet how far it is."""
+        for _ in range(10):
+            low, high = self._reader.bounds(partition)
+            if high >= expected:
+                break
+            time.sleep(0.3)
+        return low, high
 
     def _note_gap(self, partition: Partition, first: int, stop: int) -> None:
         """Say that messages were deleted before they were read, and have the archive keep it."""
@@ -205,6 +216,7 @@ class KafkaSource:
         self._wait_for_cluster()
         self._discover()
         self._receive(limits)
+        self._listened = time.monotonic()
         contents = self._look(limits, allocate)
         batch = self._give(contents, limits, allocate)
         self._hold_and_go_on()
@@ -217,15 +229,13 @@ class KafkaSource:
         return SourceBatch(self.name)
 
     def _wait_for_cluster(self) -> None:
-        """See whether a cluster that was away is there again; for as long as it or the run was away, no partition was silent."""
-        now = time.monotonic()
-        away = now - self._asked_at
-        if self._reader.in_trouble or away > 1.0:
+        """See whether a cluster that was away is there again; no partition was silent while it was away, or while nobody listened."""
+        if self._reader.in_trouble:
             self._reader.check()
-            for lane in self._lanes:
-                lane.heard = min(lane.heard + away, now)
-            self._heard = min(self._heard + away, now)
-        self._asked_at = time.monotonic()
+        deaf = time.monotonic() - self._listened
+        for lane in self._lanes:
+            lane.heard += deaf
+        self._heard += deaf
 
     def _receive(self, limits: BatchSettings) -> None:
         """Take what arrives, until a batch is full or has waited long enough."""

@@ -11,7 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import NewPartitions
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    NewPartitions,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
 
 from fink.codecs.containers import container_of
 from fink.codecs.writers import SchemaStore, wire_prefix
@@ -415,3 +425,39 @@ def test_a_batch_holds_no_more_than_its_megabytes(kafka: Kafka) -> None:
             batches.append(batch)
     assert given(batches) == bodies_of(FIRST)
     assert max(size(batch) for batch in batches) <= 16
+
+
+def test_credentials_that_expire_end_the_run(kafka: Kafka) -> None:
+    topic, admin = kafka.topic(), kafka.admin()
+    kafka.produce(topic, messages_of(FIRST)[:5])
+    mechanism = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+
+    def give(password: str) -> None:
+        change = UserScramCredentialUpsertion("carol", mechanism, password.encode())
+        admin.alter_user_scram_credentials([change])["carol"].result(30)
+
+    give("today")
+    said: dict[str, Any] = {"protocol": "sasl_plaintext", "username": "carol", "password": "today"}
+    with source(kafka, topic, servers=kafka.server.address("sasl"), follow=True, **said | {"timeout": 3}) as reading:
+        assert len(given(some(reading, 5))) == 5
+        give("tomorrow")
+        kafka.server.restart()
+        with pytest.raises(SourceError, match=r"does not let user carol by SCRAM-SHA-512 in: .*FINK_KAFKA_IN__PASSWORD"):
+            some(reading, 1)
+
+
+def test_a_topic_that_may_not_be_read_is_named(kafka: Kafka) -> None:
+    topic, admin = kafka.topic(), kafka.admin()
+    kafka.produce(topic, messages_of(FIRST)[:5])
+    rule = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:alice", "*", AclOperation.DESCRIBE, AclPermissionType.ALLOW)
+    for future in admin.create_acls([AclBinding(*rule)]).values():
+        future.result(30)
+    said: dict[str, Any] = {"protocol": "sasl_plaintext", "username": "alice", "password": USERS["alice"]}
+    with (
+        pytest.raises(SourceError, match=f"does not let user alice read partition 0 of topic {topic}"),
+        source(kafka, topic, servers=kafka.server.address("sasl"), **said) as reading,
+    ):
+        rest(reading)
+    hidden = said | {"username": "bob", "password": USERS["bob"]}
+    with pytest.raises(SourceError, match=f"no topic {topic}"), source(kafka, topic, servers=kafka.server.address("sasl"), **hidden):
+        pass
