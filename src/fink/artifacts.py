@@ -30,15 +30,33 @@ class Artifact:
         Opens it from the paths of these files.
     about
         What it is, and where to get it.
+    replaceable
+        Whether it may be replaced while a run goes on: then its one file names the version that is current, which lies beside it
+        in a folder of that name.
     """
 
     name: str
     files: tuple[str, ...]
     read: Callable[..., Versioned]
     about: str
+    replaceable: bool = False
 
-    def open(self, folder: Path | None) -> Versioned | None:
+    def current(self, folder: Path | None) -> str | None:
+        """Give the version that would be opened, without opening it; None where it is not there, or is never replaced."""
+        if folder is None or not self.replaceable:
+            return None
+        try:
+            return (folder / self.files[0]).read_text().strip() or None
+        except FileNotFoundError:
+            return None
+
+    def open(self, folder: Path | None, version: str | None = None) -> Versioned | None:
         """Open it from a folder of artifacts; None where it is not there.
+
+        Parameters
+        ----------
+        version
+            Of one that is replaceable, to open another than the current one.
 
         Raises
         ------
@@ -46,4 +64,6 @@ class Artifact:
             If it is there and cannot be read.
         """
         paths = [] if folder is None else [folder / name for name in self.files]
+        if version is not None and self.replaceable:
+            paths = [path.parent / version for path in paths]
         return self.read(*paths) if paths and all(path.exists() for path in paths) else None

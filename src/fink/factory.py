@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fink.config import Settings
     from fink.engines.embedded import RunSummary
     from fink.engines.plan import Plan
+    from fink.services.catalogues import Catalogues
     from fink.services.components import Component
     from fink.services.enrichment import EnrichedFile, TableEnrichment
     from fink.services.lightcurve_tables import Each
@@ -109,6 +110,13 @@ def users_substreams(settings: Settings) -> list[dict[str, Any]]:
 
     with read_archive(settings) as reader:
         return Substreams(reader, settings.users).listed()
+
+
+def catalogues(settings: Settings) -> Catalogues:
+    """Give the catalogues that are installed, or can be."""
+    from fink.services.catalogues import Catalogues
+
+    return Catalogues(settings.artifacts)
 
 
 def build_plan(settings: Settings) -> Plan:

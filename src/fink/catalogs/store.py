@@ -109,7 +109,7 @@ class InstalledCatalogue:
 
     @classmethod
     def open(cls, current: Path) -> Self:
-        """Open the current version of a catalogue, given the path of the file that names it.
+        """Open the current version of a catalogue, given the path of the file that names it, or of a version's own folder.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class InstalledCatalogue:
         for _ in range(_MOST_TRIES):
             # between reading the name and opening the version another may have taken its place, and this one's folder be gone
             try:
-                folder = current.parent / current.read_text().strip()
+                folder = current if current.is_dir() else current.parent / current.read_text().strip()
                 opened = cls(folder, CatalogueRecord.from_bytes((folder / RECORD).read_bytes()))
                 len(opened.index)
                 for name in opened.record.types:

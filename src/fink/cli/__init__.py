@@ -1,6 +1,20 @@
 """The ``fink`` command: one word per use case, a table to a person, one JSON document with ``--format json``."""
 
-from fink.cli import archives, crossmatches, demos, lookups, plans, runs, servers, serving, substreams, tables
+from fink.cli import archives, catalogues, crossmatches, demos, lookups, plans, runs, servers, serving, substreams, tables
 from fink.cli.application import app, main
 
-__all__ = ["app", "archives", "crossmatches", "demos", "lookups", "main", "plans", "runs", "servers", "serving", "substreams", "tables"]
+__all__ = [
+    "app",
+    "archives",
+    "catalogues",
+    "crossmatches",
+    "demos",
+    "lookups",
+    "main",
+    "plans",
+    "runs",
+    "servers",
+    "serving",
+    "substreams",
+    "tables",
+]

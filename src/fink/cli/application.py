@@ -56,6 +56,7 @@ def root(
 
 archive_app = group("Look after the archive.")
 area_app = group("Areas of the sky of your own, as substreams; switched, listed and removed with fink filter.")
+catalogs_app = group("Catalogues: what is known at each place of the sky, matched with every alert.")
 config_app = group("Look at the settings and check them.")
 filter_app = group("Filters: the conditions that define substreams, built-in ones and your own.")
 module_app = group("Science modules: what is measured on each alert.")
@@ -65,6 +66,7 @@ watchlist_app = group("Watchlists of your own positions, as substreams; switched
 for name, part in {
     "archive": archive_app,
     "area": area_app,
+    "catalogs": catalogs_app,
     "config": config_app,
     "filter": filter_app,
     "module": module_app,

@@ -27,8 +27,10 @@ def ledger(archive: ArchiveOption = None, config: ConfigOption = None, format: F
 
     Example: `fink ledger --format json`
     """
-    with factory.read_archive(settings_from(archive, config)) as reader:
+    settings = settings_from(archive, config)
+    with factory.read_archive(settings) as reader:
         account = reader.ledger() | {"topics": factory.topic_states(reader), "followers": factory.follower_states(reader)}
+    account["catalogs"] = factory.catalogues(settings).ages()
     if format is not Format.table:
         print_json(account)
     else:
@@ -51,6 +53,9 @@ def _show_ledger(account: Mapping[str, Any]) -> None:
     show_rows([{"module": name, **counts} for name, counts in account["modules"].items()], Format.table, "Modules")
     stdout.print()
     show_rows([{"substream": name, "selected": count} for name, count in account["substreams"].items()], Format.table, "Substreams")
+    if account["catalogs"]:
+        stdout.print()
+        show_rows(account["catalogs"], Format.table, "Catalogues installed")
     if account["followers"]:
         stdout.print()
         rows = [follower | {"undeliverable": sum(follower["undeliverable"].values())} for follower in account["followers"]]

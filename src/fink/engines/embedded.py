@@ -90,6 +90,7 @@ class _Flight:
     task: Task | None
     slot: _Slot | None
     buffer: SharedBuffer | None
+    plan_id: str
 
 
 class _Buffers:
@@ -160,7 +161,7 @@ class EmbeddedEngine:
     ) -> None:
         self._archive, self._plan, self._settings, self._limits = archive, plan, settings, limits
         self._followers, self._on_commit, self._request = followers, on_commit, request
-        self._plan_id = archive.register_plan(plan.record)
+        self._plan_id, self._versions = archive.register_plan(plan.record), plan.record.artifacts
         self._stop = threading.Event()
         self._summary = RunSummary()
         self._buffers = _Buffers()
@@ -229,20 +230,29 @@ class EmbeddedEngine:
 
     def _launch(self, batch: SourceBatch, slots: list[_Slot], after: int) -> _Flight:
         buffer = self._buffers.take()
+        plan_id, versions = self._follow_artifacts()
         if batch.packets is None:
-            return _Flight(batch, None, None, buffer)
+            return _Flight(batch, None, None, buffer, plan_id)
         slot = min(slots, key=lambda s: len(s.tasks))
-        task = Task(batch.survey, batch.night, batch.packets, buffer.path if buffer else "", after)
+        task = Task(batch.survey, batch.night, batch.packets, buffer.path if buffer else "", after, versions)
         slot.tasks.append(task)
         slot.worker.submit(task)
-        return _Flight(batch, task, slot, buffer)
+        return _Flight(batch, task, slot, buffer, plan_id)
+
+    def _follow_artifacts(self) -> tuple[str, Mapping[str, str]]:
+        """Take up catalogues that were replaced: batches from here on are matched with the new ones, and their plan names these."""
+        versions = self._plan.versions(self._request.artifacts)
+        if versions != self._versions:
+            self._versions = versions
+            self._plan_id = self._archive.register_plan(replace(self._plan.record, artifacts=versions))
+        return self._plan_id, versions
 
     def _drain(self, flights: deque[_Flight], keep: int) -> None:
         """Commit the oldest batches until no more than ``keep`` are in flight."""
         while len(flights) > keep:
             flight = flights.popleft()
             computed = self._result(flight) if flight.task and flight.slot else None
-            self._commit(outcome_of(flight.batch, computed, self._plan, self._plan_id))
+            self._commit(outcome_of(flight.batch, computed, self._plan, flight.plan_id))
             self._buffers.free(flight.buffer)
 
     def _result(self, flight: _Flight) -> Computed:

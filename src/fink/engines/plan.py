@@ -19,7 +19,7 @@ from fink.codecs.cutouts import Stamps
 from fink.columns import Column
 from fink.commits import ModuleCounts, PlanRecord
 from fink.conditions import Condition, evaluate, parse_condition
-from fink.errors import ModuleError, PlanError, did_you_mean
+from fink.errors import ArtifactError, ModuleError, PlanError, did_you_mean
 from fink.filters import Substream
 from fink.science import ScienceModule
 from fink.tables import AlertBatch
@@ -77,6 +77,22 @@ class Plan:
     def added(self) -> tuple[Column, ...]:
         """The columns that the plan adds to an alert, in order."""
         return tuple(column for step in self.steps for column in step.outputs)
+
+    def versions(self, folder: Path | None) -> dict[str, str]:
+        """Give the versions of its artifacts that a run should use from now on: those that can be replaced as they are now."""
+        found = dict(self.record.artifacts)
+        for artifact in (artifact for step in self.steps for artifact in step.module.artifacts if artifact.replaceable):
+            found.pop(artifact.name, None)
+            if (version := artifact.current(folder)) is not None:
+                found[artifact.name] = version
+        return found
+
+    def with_versions(self, folder: Path | None, versions: Mapping[str, str]) -> Plan:
+        """Give the same plan with the artifacts in these versions, opening only those that are others than before."""
+        if versions == self.record.artifacts:
+            return self
+        steps = tuple(replace(step, artifacts=_reopened(step, folder, versions)) for step in self.steps)
+        return replace(self, steps=steps, record=replace(self.record, artifacts=dict(versions)))
 
     def run(self, batch: AlertBatch) -> tuple[AlertBatch, dict[str, ModuleCounts]]:
         """Run every module on a batch.
@@ -233,6 +249,17 @@ def _read_by(module: ScienceModule, types: Mapping[str, pa.DataType], cuts: Mapp
 def _step(module: ScienceModule, types: Mapping[str, pa.DataType], cuts: Mapping[str, str], folder: Path | None) -> Step:
     where = parse_condition(module.where, types, cuts) if module.where else None
     return Step(module, where, _status_column(module), {artifact.name: artifact.open(folder) for artifact in module.artifacts})
+
+
+def _reopened(step: Step, folder: Path | None, versions: Mapping[str, str]) -> dict[str, Versioned | None]:
+    opened: dict[str, Versioned | None] = dict(step.artifacts)
+    for artifact in step.module.artifacts:
+        before, wanted = step.artifacts.get(artifact.name), versions.get(artifact.name)
+        if artifact.replaceable and wanted != (before.version if before else None):
+            opened[artifact.name] = artifact.open(folder, wanted) if wanted else None
+            if wanted and opened[artifact.name] is None:
+                raise ArtifactError(f"version {wanted} of {artifact.name} is no longer there; install it again")
+    return opened
 
 
 def _in_order(

@@ -116,7 +116,8 @@ class UserFilters:
         self._users = UserSubstreams(archive.folder)
         self._live: dict[str, Compiled] = {}
         self._known: dict[tuple[str, int], Compiled | None] = {}
-        self._plan_id = ""
+        self._identities: dict[str, str] = {}
+        self._plan_ids: dict[str, str] = {}
         self._since: dict[str, int] = {}
         self._taken: dict[str, tuple[int, int]] = {}
         self._cost = _Cost()
@@ -154,7 +155,7 @@ class UserFilters:
         return compiled if compiled.columns <= vocabulary.keys() else None
 
     def _adopt(self, live: dict[str, Compiled], standing: Iterable[Kept]) -> None:
-        """Register the plan of the commits from here on, and note since when each version selects."""
+        """Name what selects in the plans of the commits from here on, and note since when each version selects."""
         first = self._archive.last_commit() + 1
         adopted = {kept.substream.name: kept.since for kept in standing if kept.adopted == kept.substream.version}
         fresh = [compiled.substream for name, compiled in live.items() if adopted.get(name) is None]
@@ -162,9 +163,9 @@ class UserFilters:
         self._since = {name: adopted.get(name) or first for name in live}
         self._taken = {name: count for name, count in self._taken.items() if adopted.get(name) is not None}
         self._cost = _Cost()
-        identities = {name: compiled.identity for name, compiled in sorted(live.items())}
+        self._identities = {name: compiled.identity for name, compiled in sorted(live.items())}
+        self._plan_ids = {}
         self._archive.register_substreams({compiled.identity: compiled.record for compiled in live.values()})
-        self._plan_id = self._archive.register_plan(replace(self._plan.record, users=identities))
         if fresh:
             self._users.adopt(fresh, first)
 
@@ -175,11 +176,17 @@ class UserFilters:
         taken = Taken()
         if outcome.alerts.num_rows:
             taken = self._timed(outcome)
-        selections = {name: mask for name, mask in taken.masks.items() if mask.any()}
-        entries = {name: said for name, said in taken.entries.items() if name in selections}
-        return replace(
-            outcome, selections={**outcome.selections, **selections}, entries={**outcome.entries, **entries}, plan_id=self._plan_id
-        )
+        masks = {name: mask for name, mask in taken.masks.items() if mask.any()}
+        said = {name: entry for name, entry in taken.entries.items() if name in masks}
+        selections, entries = {**outcome.selections, **masks}, {**outcome.entries, **said}
+        return replace(outcome, selections=selections, entries=entries, plan_id=self._named(outcome.plan_id))
+
+    def _named(self, plan_id: str) -> str:
+        """Give the plan that adds the users' substreams to another."""
+        if plan_id not in self._plan_ids:
+            record = replace(self._archive.plan(plan_id), users=self._identities)
+            self._plan_ids[plan_id] = self._archive.register_plan(record)
+        return self._plan_ids[plan_id]
 
     def _timed(self, outcome: Outcome) -> Taken:
         chosen = {name: compiled for name, compiled in self._live.items() if compiled.applies_to(outcome.survey)}

@@ -10,7 +10,7 @@ import queue
 import signal
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -80,6 +80,8 @@ class Task:
     """Path of the `SharedBuffer`, empty where they lie in this process's own memory."""
     after: int
     """The archive must be read as of this commit at least: the last one of an earlier night."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of the plan's artifacts, which are opened anew where they are others than those of the task before."""
     share: float = 1.0
     """Part of a whole batch that this is: a part is given less time."""
 
@@ -121,13 +123,14 @@ class LocalWorker:
     """Computes in the process that commits: for small inputs, tests and debugging."""
 
     def __init__(self, request: PlanRequest, archive: EmbeddedArchive | None) -> None:
-        self._plan, self._archive = request.build(), archive
+        self._plan, self._archive, self._folder = request.build(), archive, request.artifacts
 
     def submit(self, task: Task) -> None:
         """Do nothing yet: the work is done when its result is asked for."""
 
     def result(self, task: Task) -> Computed:
         """Compute the task."""
+        self._plan = self._plan.with_versions(self._folder, task.versions)
         return compute(task.survey, task.night, task.packets, self._plan, self._archive)
 
     def close(self) -> None:
@@ -227,7 +230,7 @@ def serve(pipe: Connection, request: PlanRequest) -> None:
             return
         pipe.send("ready")
         with archive or contextlib.nullcontext():
-            _work(pipe, tasks, plan, archive)
+            _work(pipe, tasks, plan, archive, request.artifacts)
 
 
 def _take_in(pipe: Connection, tasks: queue.SimpleQueue[Task | None]) -> None:
@@ -237,7 +240,9 @@ def _take_in(pipe: Connection, tasks: queue.SimpleQueue[Task | None]) -> None:
     tasks.put(None)
 
 
-def _work(pipe: Connection, tasks: queue.SimpleQueue[Task | None], plan: Plan, archive: EmbeddedArchive | None) -> None:
+def _work(
+    pipe: Connection, tasks: queue.SimpleQueue[Task | None], plan: Plan, archive: EmbeddedArchive | None, artifacts: Path | None
+) -> None:
     seen = 0
     buffers: dict[str, NDArray[np.uint8]] = {}
     while (task := tasks.get()) is not None:
@@ -248,6 +253,7 @@ def _work(pipe: Connection, tasks: queue.SimpleQueue[Task | None], plan: Plan, a
             buffers[task.buffer] = map_buffer(task.buffer)
         packets = replace(task.packets, buffer=buffers[task.buffer])
         try:
+            plan = plan.with_versions(artifacts, task.versions)
             pipe.send(pack(compute(task.survey, task.night, packets, plan, archive)))
         except FinkError as error:
             pipe.send(error)

@@ -154,5 +154,5 @@ def _matching(catalogue: Catalogue) -> ScienceModule:
         reference=catalogue.citation,
         about=catalogue.about,
         description=catalogue.description,
-        artifacts=(Artifact(catalogue.name, files, InstalledCatalogue.open, how),),
+        artifacts=(Artifact(catalogue.name, files, InstalledCatalogue.open, how, replaceable=True),),
     )
