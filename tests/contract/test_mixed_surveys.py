@@ -26,6 +26,11 @@ JOINS = {
     "solar_system_status": "two detections tell whether an object moves, whoever made them",
     "transient_flag": "an earlier detection tells that a source stands still, whoever made it",
     "light_curve_features": "bands are joined to a column by their letter, and that with more points is used",
+    "bazin": "as light_curve_features",
+    "rise": "as light_curve_features",
+    "flare": "as light_curve_features",
+    "black_body_rise": "as rainbow",
+    "afterglow": "the bands of all surveys share the decay, each at its own wavelength",
     "period": "the bands of all surveys share the period, each with a mean and an amplitude of its own",
     "point_lens": "the bands of all surveys share the magnification, each with a flux of its own",
     "rainbow": "the bands of all surveys share the black body, each at its own wavelength",
@@ -40,7 +45,8 @@ def survey_points(bands: tuple[Band, ...], seed: int, count: int) -> LightCurves
     """Make ``N`` light curves in one survey's bands: pulses of a hot source, and some that vary for ever."""
     rng = np.random.default_rng(seed)
     shape = (N, count)
-    mjd = NOW - 1.0 - np.sort(rng.uniform(0.0, 60.0, shape), axis=1)
+    seen_for = np.where(np.arange(N)[:, None] % 4 == 1, 18.0, 60.0)  # some were found at their brightest
+    mjd = NOW - 1.0 - seen_for * np.sort(rng.uniform(0.0, 1.0, shape), axis=1)[:, ::-1]
     mjd[:, -6:] = NOW - 0.3 + 0.02 * np.arange(6)
     band = rng.integers(0, len(bands), shape)
     band[:, -6:] = np.arange(6) % len(bands)
@@ -52,8 +58,8 @@ def survey_points(bands: tuple[Band, ...], seed: int, count: int) -> LightCurves
     error = 0.02 * bright + 300.0
     flux = rng.normal(bright, error)
     kind = np.where(flux > 5.0 * error, DETECTION, FORCED)
-    kind[:, 2] = LIMIT
-    flux[:, 2] = np.nan
+    kind[:, 0] = LIMIT
+    flux[:, 0] = np.nan
     flat = {"mjd": mjd, "band": band, "kind": kind, "flux": flux, "flux_err": error}
     flat |= {"total_flux": flux + 4e4, "total_flux_err": error, "point_id": np.arange(N * count).reshape(shape) + 1}
     flat |= {"detector": np.full(shape, -1)}
@@ -85,7 +91,14 @@ def batch_of(curves: LightCurves, own: LightCurves) -> AlertBatch:
     common |= {"flagged": False, "is_dipole": False, "seeing": 1.5, "elongation": 1.1, "template_flux": 4e4, "template_flux_err": 100.0}
     rows = [
         common
-        | {"alert_id": i + 1, "object_id": f"o{i}", "mjd": own.mjd[j], "band": own.bands[own.band[j]].name, "survey": own.bands[0].survey}
+        | {
+            "alert_id": i + 1,
+            "object_id": f"o{i}",
+            "age": 25.0 if i % 4 == 1 else 60.0,
+            "mjd": own.mjd[j],
+            "band": own.bands[own.band[j]].name,
+            "survey": own.bands[0].survey,
+        }
         | {"flux": own.flux[j], "flux_err": own.flux_err[j], "total_flux": own.total_flux[j], "total_flux_err": own.total_flux_err[j]}
         for i, j in enumerate(last)
     ]
