@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from alert_batches import random_batch
 from dust_maps import write_dust_maps
 from fink import columns, science
-from fink.engines.plan import ABSENT, NOT_RUN, RUN, Plan, build_plan
+from fink.engines.plan import NOT_RUN, RUN, Plan, build_plan
 from fink.science import ScienceModule, science_module
 from fink.tables import AlertBatch
 from sample_catalogues import install_sample_catalogues
@@ -26,12 +26,14 @@ each_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: modu
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
-    """Every module, with the maps of dust; catalogues are not installed."""
+    """Every module, with what each reads from files."""
     artifacts: Path = tmp_path_factory.mktemp("artifacts")
     write_dust_maps(artifacts)
     somewhere = random_batch(7, 4000).alerts.slice(0, 400)
     install_sample_catalogues(artifacts, somewhere["ra"].to_numpy(), somewhere["dec"].to_numpy())
-    return build_plan(artifacts=artifacts)
+    plan = build_plan(artifacts=artifacts)
+    assert [step.module.name for step in plan.steps if None in step.artifacts.values()] == []
+    return plan
 
 
 def bits(batch: AlertBatch, plan: Plan) -> dict[str, tuple[bytes, ...]]:
@@ -108,14 +110,10 @@ def test_any_input_gives_values_or_null_and_never_an_exception(plan: Plan, seed:
 
 def test_modules_answer_on_ordinary_alerts(plan: Plan) -> None:
     """Each column has a value somewhere, and each flag is sometimes true and sometimes false."""
-    out, counts = plan.run(random_batch(7, 4000))
-    assert counts["extinction"].run == 4000
+    out, _ = plan.run(random_batch(7, 4000))
     for step in plan.steps:
-        status = set(np.unique(out.alerts[step.status.name].to_numpy()))
-        if None in step.artifacts.values():
-            assert status == {ABSENT}
-            continue
-        assert status <= {RUN, NOT_RUN}
+        status = out.alerts[step.status.name].to_numpy()
+        assert set(np.unique(status)) <= {RUN, NOT_RUN}
         for column in step.module.outputs:
             values = out.alerts[column.name].drop_null()
             assert len(values) > 0, column.name
