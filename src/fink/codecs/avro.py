@@ -330,7 +330,7 @@ def decode(program: Program, buffer: Bytes, starts: Ints, ends: Ints, *, exact: 
     n = len(starts)
     tables = _Tables(program, n)
     status = np.zeros(n, np.int64)
-    demand = np.zeros(2, np.int64)
+    demand, room = np.zeros(2, np.int64), np.empty(kernel.FRAMES + len(program.groups), np.int64)
     done = 0
     while True:
         done = kernel.decode_records(
@@ -345,6 +345,7 @@ def decode(program: Program, buffer: Bytes, starts: Ints, ends: Ints, *, exact: 
             int(exact),
             status,
             demand,
+            room,
         )
         if done >= n:
             return tables.result(buffer, status)
@@ -393,9 +394,9 @@ def split_records(program: Program, buffer: Bytes, block_starts: Ints, block_end
         n_good[:] = usable
         starts[:], ends[:] = block_starts[usable == 1], block_ends[usable == 1]
     else:
-        kernel.split_blocks(
-            program.code.ctypes.data, buffer.ctypes.data, block_starts, block_ends, usable, first, starts, ends, n_good, status
-        )
+        room = np.empty(kernel.FRAMES, np.int64)
+        spans = (program.code.ctypes.data, buffer.ctypes.data, block_starts, block_ends, usable)
+        kernel.split_blocks(*spans, first, starts, ends, n_good, status, room)
         full = (n_good == usable) & (usable > 0)
         ends[first[1:][full] - 1] = block_ends[full]
     missing = np.append(starts, 0)[first[:-1] + n_good]

@@ -201,7 +201,8 @@ class _Encoder:
         groups = np.array([group.ctypes.data for group in self.groups] or [0], np.int64)
         out = np.empty(self.room + 16 + PADDING, np.uint8)
         offsets = np.zeros(n + 1, np.int64)
-        kernel.encode_rows(program.ctypes.data, columns.ctypes.data, groups.ctypes.data, out.ctypes.data, offsets)
+        stack = np.empty(kernel.DEEPEST * 3, np.int64)
+        kernel.encode_rows(program.ctypes.data, columns.ctypes.data, groups.ctypes.data, out.ctypes.data, offsets, stack)
         return out[: int(offsets[-1]) + PADDING], offsets
 
 

@@ -206,9 +206,11 @@ def _run(program: Word, p: Word, row: Word, columns: Word, groups: Word, stack: 
 
 
 @_entry
-def encode_rows(program: Word, columns: Word, groups: Word, out: Word, offsets: Any) -> None:
-    """Write all rows, one behind the other; ``offsets[i]`` becomes where row ``i`` begins."""
-    stack = np.empty(DEEPEST * 3, np.int64)
+def encode_rows(program: Word, columns: Word, groups: Word, out: Word, offsets: Any, stack: Any) -> None:
+    """Write all rows, one behind the other; ``offsets[i]`` becomes where row ``i`` begins.
+
+    ``stack`` is room to work in, (`DEEPEST` * 3,) int64: an array that were made here would be gone once its address is taken.
+    """
     frames = stack.ctypes.data
     p = out
     for row in range(len(offsets) - 1):

@@ -53,6 +53,7 @@ WINDOW = 64  # bytes that are compared at once
 # Stack frame of an open array: row to return to, items left, first operation of an item, group.
 FRAME_BYTES = 32
 DEEPEST = 16
+FRAMES = DEEPEST * FRAME_BYTES // 8
 
 GOOD, ENDS_EARLY, BAD_BRANCH, BAD_LENGTH, BAD_VARINT, BAD_COUNT, BAD_BOOL, BAD_ENUM, BAD_TEXT, TRAILING, UNREADABLE, NO_ROOM = range(12)
 # A status is its code, plus 256 times a detail (the byte that is wrong), plus 65,536 times where (bytes from the record's start).
@@ -581,15 +582,15 @@ def _read_count(p: Word, end: Word, smallest: Word) -> tuple[Word, Word]:
 
 
 @_compiled
-def _begin_rows(group: Word, count: Word, row: Word, groups: Word, demand: Any) -> Word:
+def _begin_rows(group: Word, count: Word, row: Word, groups: Word, demand: Word) -> Word:
     """Give the first of ``count`` new rows of an array's group (the same row where the array is not wanted)."""
     if group < 0:
         return row
     descriptor = groups + group * GROUP_BYTES
     rows = load_word(descriptor + 16)
     if rows + count > load_word(descriptor + 24):
-        demand[0] = group
-        demand[1] = rows + count
+        store_word(demand, group)
+        store_word(demand + 8, rows + count)
         return _fault(NO_ROOM, 0, 0)
     store_word(descriptor + 16, rows + 1)
     return rows
@@ -605,7 +606,7 @@ def _close_array(group: Word, row: Word, groups: Word) -> None:
 
 @_compiled
 def _begin_array(
-    p: Word, end: Word, pc: Word, row: Word, group: Word, branch: Word, past: Word, smallest: Word, frame: Word, groups: Word, demand: Any
+    p: Word, end: Word, pc: Word, row: Word, group: Word, branch: Word, past: Word, smallest: Word, frame: Word, groups: Word, demand: Word
 ) -> tuple[Word, Word, Word]:
     """Begin an array: give the next position, the operation to go on with, and the row."""
     if p >= end:
@@ -632,7 +633,7 @@ def _begin_array(
 
 
 @_compiled
-def _end_item(p: Word, end: Word, pc: Word, row: Word, smallest: Word, frame: Word, groups: Word, demand: Any) -> tuple[Word, Word, Word]:
+def _end_item(p: Word, end: Word, pc: Word, row: Word, smallest: Word, frame: Word, groups: Word, demand: Word) -> tuple[Word, Word, Word]:
     """End an item: go to the next item, the next block, or past the array (the operation is then ``pc``)."""
     if p > end:
         return _fault(ENDS_EARLY, 0, p), pc, row
@@ -661,7 +662,7 @@ def _end_item(p: Word, end: Word, pc: Word, row: Word, smallest: Word, frame: Wo
 
 
 @_compiled
-def _run(program: Word, base: Word, p: Word, end: Word, row: Word, columns: Word, groups: Word, stack: Word, demand: Any) -> Word:
+def _run(program: Word, base: Word, p: Word, end: Word, row: Word, columns: Word, groups: Word, stack: Word, demand: Word) -> Word:
     """Run the program over one record; give where the record ends, or a negative status."""
     if p >= end:
         return _fault(ENDS_EARLY, 0, p) if load_word(program) != END else p
@@ -717,20 +718,21 @@ def _run(program: Word, base: Word, p: Word, end: Word, row: Word, columns: Word
 
 
 @_compiled
-def _save_counts(groups: Word, n_groups: Word, saved: Any) -> None:
+def _save_counts(groups: Word, n_groups: Word, saved: Word) -> None:
     """Remember how many rows the groups have."""
     for g in range(1, n_groups):
-        saved[g] = load_word(groups + g * GROUP_BYTES + 16)
+        store_word(saved + 8 * g, load_word(groups + g * GROUP_BYTES + 16))
 
 
 @_compiled
-def _roll_back(row: Word, groups: Word, n_groups: Word, saved: Any) -> None:
+def _roll_back(row: Word, groups: Word, n_groups: Word, saved: Word) -> None:
     """Take back the rows that a record brought before it proved bad."""
     for g in range(1, n_groups):
         group = groups + g * GROUP_BYTES
-        store_word(group + 16, saved[g])
+        rows = load_word(saved + 8 * g)
+        store_word(group + 16, rows)
         if load_word(group + 8) == 0:
-            store_word(load_word(group) + 8 * (row + 1), saved[g])
+            store_word(load_word(group) + 8 * (row + 1), rows)
 
 
 @_entry
@@ -746,15 +748,20 @@ def decode_records(
     exact: Word,
     status: Any,
     demand: Any,
+    room: Any,
 ) -> Word:
-    """Decode records from the ``first`` on; give the first that found no room (``demand`` says in which group), or their number."""
-    stack = np.empty(DEEPEST * 4, np.int64)
-    saved = np.zeros(n_groups, np.int64)
-    frames = stack.ctypes.data
+    """Decode records from the ``first`` on; give the first that found no room (``demand`` says in which group), or their number.
+
+    ``room`` is to work in, (`FRAMES` + n_groups,) int64.
+    """
+    # Only addresses go on from here: to pass an array is to count a reference to it, for every item of every array. All are of arrays
+    # that the caller holds; one that were made here would be gone once its address is taken.
+    frames, wanted = room.ctypes.data, demand.ctypes.data
+    saved = frames + 8 * FRAMES
     for i in range(first, len(starts)):
         _save_counts(groups, n_groups, saved)
         end = base + ends[i]
-        p = _run(program, base, base + starts[i], end, i, columns, groups, frames, demand)
+        p = _run(program, base, base + starts[i], end, i, columns, groups, frames, wanted)
         if p > 0 and exact == 1 and p != end:
             p = _fault(TRAILING, 0, p)
         status[i] = np.int64(0)
@@ -778,17 +785,19 @@ def split_blocks(
     ends: Any,
     n_good: Any,
     status: Any,
+    room: Any,
 ) -> None:
-    """Find where each record of each block lies; ``n_good`` and ``status`` say how far a block could be followed."""
-    stack = np.empty(DEEPEST * 4, np.int64)
-    demand = np.zeros(2, np.int64)
-    frames = stack.ctypes.data
+    """Find where each record of each block lies; ``n_good`` and ``status`` say how far a block could be followed.
+
+    ``room`` is to work in, (`FRAMES`,) int64.
+    """
+    frames = room.ctypes.data
     for i in range(len(block_starts)):
         p = base + block_starts[i]
         end = base + block_ends[i]
         good = 0
         for j in range(first_record[i], first_record[i + 1]):
-            q = _run(program, base, p, end, np.int64(0), np.int64(0), np.int64(0), frames, demand)
+            q = _run(program, base, p, end, np.int64(0), np.int64(0), np.int64(0), frames, np.int64(0))
             starts[j] = p - base
             if q < 0:
                 status[i] = _status(q, p, end)

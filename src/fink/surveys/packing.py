@@ -105,7 +105,7 @@ def pack(numbers: Sequence[Stored], types: Sequence[pa.DataType], n: int) -> lis
     first = -block.ctypes.data % ALIGNED
     at = first + np.cumsum(room.ravel()).reshape(room.shape) - room
     table[:, 4:] = block.ctypes.data + at
-    nulls = pack_columns(table, missing, n)
+    nulls = pack_columns(table, missing, n, np.zeros(2 * n + 16, np.uint8))
     return _arrays(block, types, n, np.concatenate([at, sizes], axis=1).tolist(), nulls.tolist())
 
 
@@ -200,7 +200,7 @@ def _pack_bits(flags: int, n: int, bits: int) -> Any:
 
 
 @_entry
-def pack_columns(table: Any, missing: Any, n: int) -> Any:
+def pack_columns(table: Any, missing: Any, n: int, room: Any) -> Any:
     """Cast the numbers of each column and say by one bit for each whether it is there; gives how many are not, (k,).
 
     Parameters
@@ -209,10 +209,12 @@ def pack_columns(table: Any, missing: Any, n: int) -> Any:
         (k, 6) int64: address of values, of validity; whether they are int64; code of the type; where values and bits go.
     missing
         (k, 2) numbers that stand for missing; NaN where there are fewer.
+    room
+        (2 n + 16,) zeros, uint8, to work in.
     """
     nulls = np.empty(len(table), np.int64)
-    flags = np.zeros((2, n + 8), np.uint8)
-    good, truth = flags[0].ctypes.data, flags[1].ctypes.data
+    good = room.ctypes.data
+    truth = good + n + 8
     for c in range(len(table)):
         code, out, bits = table[c, 3], table[c, 4], table[c, 5]
         if code >= _FLOAT32:
