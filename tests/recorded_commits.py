@@ -58,6 +58,9 @@ class Recorded:
     def commit(self, number: int) -> Commit:
         return self._parts[number - 1][0]
 
+    def selection(self, number: int, substream: str) -> pa.Table:
+        return self.selected(number, substream)[0]
+
     def selected(self, number: int, substream: str) -> tuple[pa.Table, Packets]:
         return self._parts[number - 1][1][substream]
 

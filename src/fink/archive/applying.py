@@ -107,22 +107,24 @@ class Applier:
         segments: dict[str, SegmentSpan] = {}
         merged = Merged(np.zeros(0, np.bool_), 0, 0)
         if len(new):
+            # packets first: they take longest, and are written while the rest is worked out
+            pointers, segments = self._keep_new_packets(outcome, new, number)
             groups = group_objects(self._store, survey, new.alerts)
             bands = self._numbering.band_numbers(outcome.survey, [band.name for band in new.points.bands])
             merged = put_objects(self._store, changes, groups, new.alerts, new.points, bands, outcome.night, number)
             segments |= self._append_tables(outcome, new, merged.brought, number)
-            segments |= self._put_rows(changes, outcome, new, groups, number, survey)
+            self._put_rows(changes, outcome, new, groups, pointers, survey)
         self._put_restamped(changes, outcome, new, number)
         self._put_quarantined(changes, outcome, new, number)
         released = self._release(changes, outcome)
         self._step("appended")
-        self._lake.sync()
-        self._step("synced")
         counts = _by_night(outcome, new, merged.late)
         commit = _commit(outcome, new, last, segments, [*counts.values(), *released.values()])
         self._put_counts(changes, outcome, new, merged, commit)
         for (source, night), count in _by_source(outcome.source, counts, released).items():
             ledger.count_source(self._store, changes, source, night, count)
+        self._lake.sync()
+        self._step("synced")
         self._publish(changes, outcome, commit)
         return commit
 
@@ -216,10 +218,8 @@ class Applier:
             pointers[rows] = some
         return segments
 
-    # Into the index
-
-    def _put_rows(self, changes: Changes, outcome: Outcome, new: New, groups: Groups, number: int, survey: int) -> dict[str, SegmentSpan]:
-        """Write packed rows and every key that leads to them."""
+    def _keep_new_packets(self, outcome: Outcome, new: New, number: int) -> tuple[NDArray[Any], dict[str, SegmentSpan]]:
+        """Append the packets of new alerts, and give the pointers to all of these (n,)."""
         n = len(new)
         selected = np.zeros(n, np.bool_)
         for rows in new.selections.values():
@@ -227,6 +227,13 @@ class Applier:
         pointers = np.zeros(n, POINTER)
         pointers["commit"], pointers["row"], pointers["selected"] = number, np.arange(n), selected
         segments = self._append_packets(outcome, new.packets, new.cutouts, selected, pointers, number)
+        return pointers, segments
+
+    # Into the index
+
+    def _put_rows(self, changes: Changes, outcome: Outcome, new: New, groups: Groups, pointers: NDArray[Any], survey: int) -> None:
+        """Write packed rows and every key that leads to them."""
+        n, number = len(new), int(pointers["commit"][0])
         _put_selections(changes, number, new.selections, pointers)
         _put_entries(changes, number, new)
         self._point_at_copies(outcome, new, pointers, number)
@@ -243,7 +250,6 @@ class Applier:
         changes.put_all("sky", keys.sky_keys(survey, pixels, mjd, ids), [p + o for p, o in zip(places, owners, strict=True)])
         _put_moving(changes, new.alerts["sso_name"], ends, row_keys, survey)
         _put_substreams(changes, new.selections, ends, row_keys, survey, number)
-        return segments
 
     def _point_at_copies(self, outcome: Outcome, new: New, pointers: NDArray[Any], number: int) -> None:
         """Keep copies of this batch that bring missing stamps, and point at them."""

@@ -205,12 +205,16 @@ class EmbeddedArchive(Queries):
         self._numbering.forget()
         self._lake.roll_back()
 
-    def _writer(self) -> Applier:
+    def _opened_for_writing(self) -> Applier:
         if self._applier is None:
             raise ArchiveError(f"the archive {self.folder} is open for reading; only fink run writes to it")
-        if self._applier.in_doubt:
-            raise ArchiveError(f"the archive {self.folder} does not know whether its last commit was written; close it and open it again")
         return self._applier
+
+    def _writer(self) -> Applier:
+        applier = self._opened_for_writing()
+        if applier.in_doubt:
+            raise ArchiveError(f"the archive {self.folder} does not know whether its last commit was written; close it and open it again")
+        return applier
 
     def register_plan(self, record: PlanRecord) -> str:
         """Keep what a plan was made of, and give its identity."""
@@ -233,8 +237,8 @@ class EmbeddedArchive(Queries):
             self._store.write(changes)
 
     def record_follower(self, name: str, commit: int, checksum: str, undeliverable: Mapping[str, int] | None = None) -> None:
-        """Note how far a follower has delivered."""
-        self._writer()
+        """Note how far a follower has delivered; also beside a commit that is being written."""
+        self._opened_for_writing()
         changes = self._store.changes()
         changes.put("followers", name.encode(), orjson.dumps(asdict(FollowerPosition(commit, checksum, dict(undeliverable or {})))))
         self._store.write(changes)

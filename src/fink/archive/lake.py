@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ COMMITS_IN_SEGMENT = 1000
 
 POINTS_PER_ROW = 10
 """A segment of points may hold so many times the rows of a segment of alerts."""
+
+WRITING_AT_ONCE = 4
+"""Files that are written and synced at a time: a commit's parts go to so many, and the disk takes them together."""
 
 _SUFFIX = {"rows": ".arrow", "points": ".arrow", "packets": ".bin", "selected": ".bin", "quarantine": ".bin"}
 
@@ -60,6 +64,7 @@ class Lake:
         self._writers: dict[str, SegmentWriter] = {}
         self._unsynced: set[str] = set()
         self._maps: dict[str, pa.Buffer] = {}
+        self._threads = ThreadPoolExecutor(WRITING_AT_ONCE, "lake")
         if writable:
             for part in ("segments", "lake"):
                 (folder / part).mkdir(parents=True, exist_ok=True)
@@ -74,7 +79,7 @@ class Lake:
         ArchiveError
             If a listed file is not there, or shorter than recorded.
         """
-        self.close()
+        self._forget_files()
         self._settled.clear()
         self._records = dict(recorded)
         for name, record in recorded.items():
@@ -217,7 +222,7 @@ class Lake:
             self._records.setdefault(name, FileRecord(kind, survey, night, 0, 0, "open", 0, 0))
             self._settled.setdefault(name, None)
         if name not in self._writers:
-            self._writers[name] = SegmentWriter(self.folder, name, self._records[name])
+            self._writers[name] = SegmentWriter(self.folder, name, self._records[name], self._threads)
         return self._writers[name]
 
     def _full(self, record: FileRecord, commit: int) -> bool:
@@ -257,14 +262,20 @@ class Lake:
             If it does not.
         """
         new = any(self._settled.get(name, True) is None for name in self._unsynced)
-        for name in self._unsynced:
-            self._writers[name].sync()
+        syncs = [self._threads.submit(self._writers[name].sync) for name in self._unsynced]
         if new:
-            sync_folder(self.folder / "segments")
+            syncs.append(self._threads.submit(sync_folder, self.folder / "segments"))
+        wait(syncs)
+        for sync in syncs:
+            sync.result()
         self._unsynced.clear()
 
     def close(self) -> None:
         """Let go of every file."""
+        self._forget_files()
+        self._threads.shutdown()
+
+    def _forget_files(self) -> None:
         for name in list(self._writers):
             self._forget_writer(name)
         self._maps.clear()

@@ -95,19 +95,23 @@ class Queries:
         table = commit_part(self._lake, self.files(), kind, commit.survey, commit.night, commit.number)
         return table.take(pa.array(row_order(table))) if kind == "rows" else table
 
-    def selected(self, number: int, substream: str) -> tuple[pa.Table, Packets]:
-        """Give the alerts that a substream took in a commit, with every column, and their packets.
+    def selection(self, number: int, substream: str) -> pa.Table:
+        """Give the alerts that a substream took in a commit, with every column.
 
         The columns of what the substream itself says of them, as the entry of a watchlist, come last.
         """
-        base = keys.integer_key(number)
-        commit = self.commit(number)
-        chosen = self.selected_rows(number, substream)
-        rows = self.commit_rows(number).take(pa.array(chosen.astype(np.int64)))
-        said = read_said(self._store.get("selections", base + substream.encode() + keys.SAID))
+        rows = self.commit_rows(number).take(pa.array(self.selected_rows(number, substream).astype(np.int64)))
+        said = read_said(self._store.get("selections", keys.integer_key(number) + substream.encode() + keys.SAID))
         if said is not None:
             for name in said.column_names[:-1]:
                 rows = rows.append_column(name, said[name])
+        return rows
+
+    def selected(self, number: int, substream: str) -> tuple[pa.Table, Packets]:
+        """Give the alerts that a substream took in a commit, as `selection` does, and their packets."""
+        base = keys.integer_key(number)
+        commit = self.commit(number)
+        rows, chosen = self.selection(number, substream), self.selected_rows(number, substream)
         packets = np.frombuffer(self._store.get("selections", base) or b"", SELECTED)
         mine = packets[np.searchsorted(packets["row"], chosen)] if len(chosen) else packets[:0]
         name = commit.segments["selected"].name if len(mine) else ""

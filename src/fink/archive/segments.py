@@ -7,9 +7,11 @@ packets: the schemas that this file did not hold yet, then each packet's bytes a
 
 from __future__ import annotations
 
+import mmap
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, wait
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -21,6 +23,7 @@ from isal import isal_zlib
 from numba import njit
 from numpy.typing import NDArray
 
+from fink.archive.packet_blocks import PREFIX, SECTOR, WINDOW, PacketBlock, set_direct, write_fully
 from fink.errors import ArchiveError
 from fink.tables import PADDING, Packets
 
@@ -29,9 +32,6 @@ State = Literal["open", "closed", "parquet", "dropped"]
 
 ALIGNMENT = 64
 """Blocks and Arrow payloads begin at multiples of this, as Arrow asks of buffers that are used in place."""
-
-PREFIX = 16
-"""Bytes before each packet's body: the place of its schema in the file, and its length."""
 
 _MAGIC = b"FINKBLK1"
 _HEADER = struct.Struct("<8sqqqII24x")
@@ -106,8 +106,13 @@ def _aligned(length: int) -> int:
 def block_header(payload: Any, *, rows: int, commit: int, schemas: int = 0) -> bytes:
     """Make the header of a block: its payload's length, rows, commit, count of new schemas, and a CRC-32 over all of it."""
     size = memoryview(payload).nbytes
-    bare = _HEADER.pack(_MAGIC, size, rows, commit, schemas, 0)
-    return _HEADER.pack(_MAGIC, size, rows, commit, schemas, isal_zlib.crc32(payload, isal_zlib.crc32(bare)))
+    checksum = isal_zlib.crc32(payload, bare_checksum(size, rows, commit, schemas))
+    return _HEADER.pack(_MAGIC, size, rows, commit, schemas, checksum)
+
+
+def bare_checksum(size: int, rows: int, commit: int, schemas: int) -> int:
+    """Give the CRC-32 of a block's header without the checksum, from which that of the payload goes on."""
+    return isal_zlib.crc32(_HEADER.pack(_MAGIC, size, rows, commit, schemas, 0))
 
 
 def read_block(data: memoryview, start: int, name: str) -> Block:
@@ -145,8 +150,8 @@ def check_block(data: memoryview, block: Block, name: str) -> None:
     ArchiveError
         If they differ.
     """
-    bare = _HEADER.pack(_MAGIC, block.end - block.start, block.rows, block.commit, block.schemas, 0)
-    if isal_zlib.crc32(data[block.start : block.end], isal_zlib.crc32(bare)) != block.checksum:
+    bare = bare_checksum(block.end - block.start, block.rows, block.commit, block.schemas)
+    if isal_zlib.crc32(data[block.start : block.end], bare) != block.checksum:
         place = block.start - ALIGNMENT
         raise ArchiveError(f"{name}: the block at byte {place} (commit {block.commit}) differs from its checksum; restore it from a copy")
 
@@ -162,6 +167,8 @@ class SegmentWriter:
         Name of the file as the index lists it.
     record
         What it holds; a new file's record has length 0.
+    threads
+        Where blocks are written while the caller goes on; `sync` waits for them. None writes each before it goes on.
 
     Attributes
     ----------
@@ -169,51 +176,76 @@ class SegmentWriter:
         What it holds now, with what was appended last.
     """
 
-    def __init__(self, folder: Path, name: str, record: FileRecord) -> None:
+    def __init__(self, folder: Path, name: str, record: FileRecord, threads: Executor | None = None) -> None:
         self.name = name
         self.record = record
-        self._path = folder / name
+        self._path, self._threads = folder / name, threads
         self._schemas: dict[bytes, int] = {}
+        self._waiting: list[Future[None]] = []
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        if record.length and record.kind in ("packets", "selected"):
-            self._schemas = self._schemas_written()
+        self._window: mmap.mmap | None = None
+        self._direct = False
+        if record.kind in ("packets", "selected"):
+            self._schemas = self._schemas_written() if record.length else {}
+            self._direct = record.length % SECTOR == 0 and set_direct(self._file, on=True)
 
-    def append(self, payload: Any, *, rows: int, commit: int, schemas: int = 0) -> tuple[int, int]:
-        """Append one block and give where it begins and ends.
+    def append(self, payload: Any, *, rows: int, commit: int) -> tuple[int, int]:
+        """Append one block and give where it begins and ends; ``payload`` must not change before `sync`.
 
         Raises
         ------
         ArchiveError
-            If the disk does not take it; the file then ends where it ended before.
+            If the disk does not take it (with threads, `sync` raises it); the file then ends where it ended before.
         """
-        start = self.record.length
-        header = block_header(payload, rows=rows, commit=commit, schemas=schemas)
-        size = memoryview(payload).nbytes
+        start, size = self.record.length, memoryview(payload).nbytes
         end = _aligned(start + ALIGNMENT + size)
-        try:
-            _write_fully(self._file, [header, payload, bytes(end - start - ALIGNMENT - size)], start)
-        except OSError as error:
-            self.cut(self.record)
-            raise ArchiveError(
-                f"cannot write {size} bytes to {self._path}: {error.strerror}; free some space or repair the disk"
-            ) from error
-        first = self.record.first_commit or commit
-        total = self.record.rows + rows
-        self.record = replace(self.record, length=end, rows=total, first_commit=first, last_commit=commit)
+
+        def write() -> None:
+            header = block_header(payload, rows=rows, commit=commit)
+            write_fully(self._file, [header, payload, bytes(end - start - ALIGNMENT - size)], start)
+
+        self._append(write, end, rows, commit)
         return start, end
 
     def append_packets(self, packets: Packets, *, commit: int) -> tuple[int, int, NDArray[np.int64]]:
-        """Append packets as one block: where it begins and ends, and where each body lies in the file (n,)."""
-        base = self.record.length + ALIGNMENT
+        """Append packets as one block: where it begins and ends, and where each body lies in the file (n,); raises like `append`."""
+        start = self.record.length
         used = np.unique(packets.schema).tolist()
-        head, places = self._new_schemas([packets.schemas[i] for i in used], base)
+        head, places = self._new_schemas([packets.schemas[i] for i in used], start + ALIGNMENT)
         where = np.zeros(len(packets.schemas), np.int64)
         where[used] = [places[packets.schemas[i]] for i in used]
-        payload, offsets = _lay_out(packets.buffer, packets.starts, packets.ends, where[packets.schema], len(head))
-        payload[: len(head)] = np.frombuffer(head, np.uint8)
-        start, end = self.append(payload, rows=len(packets), commit=commit, schemas=len(places) - len(self._schemas))
+        block = PacketBlock(
+            packets.buffer,
+            packets.starts,
+            packets.ends,
+            where[packets.schema],
+            first=ALIGNMENT,
+            head=head,
+            aligned=SECTOR if self._direct else ALIGNMENT,
+        )
+        counts = (block.length - ALIGNMENT, len(packets), commit, len(places) - len(self._schemas))
+        self._append(lambda: self._write_packets(block, start, counts), start + block.length, len(packets), commit)
         self._schemas = places
-        return start, end, offsets + base
+        return start, start + block.length, block.places + start
+
+    def _write_packets(self, block: PacketBlock, start: int, counts: tuple[int, int, int, int]) -> None:
+        if self._window is None:
+            self._window = mmap.mmap(-1, WINDOW)
+        block.write(self._file, start, self._window, bare_checksum(*counts), lambda checksum: _HEADER.pack(_MAGIC, *counts, checksum))
+
+    def _append(self, write: Callable[[], None], end: int, rows: int, commit: int) -> None:
+        """Have a block written, and count it."""
+        if self._threads is None:
+            try:
+                write()
+            except OSError as error:
+                self.cut(self.record)
+                raise self._refused("write to", error) from error
+        else:
+            before = self._waiting[-1:]
+            self._waiting.append(self._threads.submit(_write_after, before, write))
+        first = self.record.first_commit or commit
+        self.record = replace(self.record, length=end, rows=self.record.rows + rows, first_commit=first, last_commit=commit)
 
     def _new_schemas(self, schemas: Sequence[bytes], base: int) -> tuple[bytes, dict[bytes, int]]:
         """Give the bytes of the schemas that the file lacks, and the place of every schema once these lie at ``base``."""
@@ -235,8 +267,13 @@ class SegmentWriter:
                 place += _LONG.size + len(schema) + -len(schema) % 8
         return found
 
+    def _refused(self, what: str, error: OSError) -> ArchiveError:
+        return ArchiveError(f"cannot {what} {self._path}: {error.strerror}; free some space or repair the disk")
+
     def cut(self, record: FileRecord) -> None:
         """Go back to what ``record`` says: whatever lies beyond was not committed."""
+        wait(self._waiting)
+        self._waiting.clear()
         os.ftruncate(self._file, record.length)
         self._schemas = {schema: place for schema, place in self._schemas.items() if place < record.length}
         self.record = record
@@ -250,44 +287,26 @@ class SegmentWriter:
             If it does not.
         """
         try:
+            for written in self._waiting:
+                written.result()
+        except OSError as error:
+            raise self._refused("write to", error) from error
+        self._waiting.clear()
+        try:
             os.fdatasync(self._file)
         except OSError as error:
-            raise ArchiveError(f"cannot sync {self._path}: {error.strerror}; free some space or repair the disk") from error
+            raise self._refused("sync", error) from error
 
     def close(self) -> None:
         """Let go of the file."""
+        wait(self._waiting)
         os.close(self._file)
 
 
-def _write_fully(file: int, parts: Sequence[Any], offset: int) -> None:
-    """Write buffers one after another, however little the system takes at a time."""
-    views = [memoryview(part).cast("B") for part in parts if memoryview(part).nbytes]
-    while views:
-        written = os.pwritev(file, views, offset)
-        offset += written
-        while views and written >= views[0].nbytes:
-            written -= views.pop(0).nbytes
-        if written:
-            views[0] = views[0][written:]
-
-
-@njit(cache=True, nogil=True)
-def _fill(out: Any, out64: Any, places: Any, buffer: Any, starts: Any, ends: Any, schemas: Any) -> None:
-    for i in range(len(starts)):
-        size = ends[i] - starts[i]
-        out64[places[i] // 8 - 2] = schemas[i]
-        out64[places[i] // 8 - 1] = size
-        out[places[i] : places[i] + size] = buffer[starts[i] : ends[i]]
-
-
-def _lay_out(buffer: Any, starts: Any, ends: Any, schemas: Any, head: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Lay packets one after another behind ``head`` bytes: their bytes, and where each body begins in them (n,)."""
-    sizes = (ends - starts + 7) // 8 * 8 + PREFIX
-    after = head + np.cumsum(sizes, dtype=np.int64)
-    places = after - sizes + PREFIX
-    out = np.zeros(int(after[-1]) if len(after) else head, np.uint8)
-    _fill(out, out.view(np.int64), places, buffer, starts, ends, schemas)
-    return out, places
+def _write_after(before: list[Future[None]], write: Callable[[], None]) -> None:
+    """Write a block once the one before it in its file is written."""
+    wait(before)
+    write()
 
 
 def map_file(path: Path) -> pa.Buffer:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any
@@ -168,6 +169,8 @@ class EmbeddedEngine:
         self._state, self._requests, self._handlers = State(archive.folder), Requests(archive.folder), handlers or {}
         self._users = UserFilters(archive, plan, users or UserSettings.model_validate({}))
         self._delivered_at, self._delivered = 0.0, dict[str, int]()
+        self._delivering = ThreadPoolExecutor(1, "delivery")
+        self._delivery: Future[dict[str, int]] | None = None
 
     def stop(self) -> None:
         """Ask the run to end after the batches that are in flight."""
@@ -189,6 +192,7 @@ class EmbeddedEngine:
                 self._loop(source, slots)
                 self._deliver(at_end=True)
             finally:
+                self._delivering.shutdown()
                 self._state.close()
                 for slot in slots:
                     slot.worker.close()
@@ -297,15 +301,26 @@ class EmbeddedEngine:
         return self._handlers[request.kind](request.arguments)
 
     def _deliver(self, *, at_end: bool) -> None:
+        """Let followers deliver beside the commits; one that lags more than it may, and the end of the run, are waited for."""
+        held = any(0 < follower.max_lag < self._lag(follower) for follower in self._followers)
         late = time.monotonic() - self._delivered_at >= DELIVERY_INTERVAL
-        for follower in self._followers:
-            if at_end or late or 0 < follower.max_lag < self._lag(follower):
-                last = follower.finish() if at_end else self._held_back(follower)
-                self._delivered[follower.name] = last
-                if last > self._archive.last_commit():
-                    raise FollowerError(f"follower {follower.name} claims commit {last}, which the archive does not have")
-        if at_end or late:
-            self._delivered_at = time.monotonic()
+        if self._delivery is not None and (at_end or held or self._delivery.done()):
+            self._take_delivery(self._delivery)
+        if self._followers and self._delivery is None and (at_end or held or late):
+            self._delivery = self._delivering.submit(self._let_deliver, at_end=at_end)
+            if at_end or held:
+                self._take_delivery(self._delivery)
+
+    def _take_delivery(self, delivery: Future[dict[str, int]]) -> None:
+        """Wait for a delivery, and note how far followers have come."""
+        self._delivery, self._delivered_at = None, time.monotonic()
+        for name, last in delivery.result().items():
+            self._delivered[name] = last
+            if last > self._archive.last_commit():
+                raise FollowerError(f"follower {name} claims commit {last}, which the archive does not have")
+
+    def _let_deliver(self, *, at_end: bool) -> dict[str, int]:
+        return {follower.name: follower.finish() if at_end else self._held_back(follower) for follower in self._followers}
 
     def _lag(self, follower: Follower) -> int:
         """Give how many commits a follower has not delivered yet."""

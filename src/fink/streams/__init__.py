@@ -77,6 +77,9 @@ class Committed(Protocol):
     def commit(self, number: int) -> Commit:
         """Give the record of a commit."""
 
+    def selection(self, number: int, substream: str) -> pa.Table:
+        """Give the alerts that a substream took in a commit, with every column."""
+
     def selected(self, number: int, substream: str) -> tuple[pa.Table, Packets]:
         """Give the alerts that a substream took in a commit, with every column, and their packets."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
@@ -20,7 +21,7 @@ import polars as pl
 import pyarrow as pa
 
 from fink.codecs.containers import ContainerWriter
-from fink.codecs.encode import append_fields, encode_fields
+from fink.codecs.encode import AvroField, append_fields, encode_fields
 from fink.codecs.schemas import parse_schema
 from fink.commits import Commit
 from fink.errors import FollowerError
@@ -37,49 +38,58 @@ COMMITS_AT_ONCE = 64
 """Commits that are delivered before the position is written."""
 
 
+Part = tuple[str, Callable[[BinaryIO, int], None]]
+"""A file's name, and what writes its part of a delivery at a length of it."""
+
+
 class Encoder(Protocol):
-    """Turns selected alerts into bytes at the end of a file."""
+    """Turns selected alerts into bytes at the end of files."""
 
-    def file_names(self, substream: str, survey: str, packets: Packets, added: Mapping[str, str]) -> list[str]:
-        """Name the file for each of the packets' schemas."""
-
-    def append(self, file: BinaryIO, length: int, rows: pa.Table, packets: Packets, added: Mapping[str, str]) -> None:
-        """Write alerts of one schema at ``length``."""
+    def parts(self, archive: Committed, commit: Commit, substream: str, added: Mapping[str, str]) -> Iterator[Part]:
+        """Give what each file gets of the alerts that a substream took in a commit."""
 
 
 class JsonLines:
-    """One JSON object a line: every column of the alert by its name."""
+    """One JSON object a line: every column of the alert by its name. The packets are not read."""
 
-    def file_names(self, substream: str, survey: str, packets: Packets, added: Mapping[str, str]) -> list[str]:
-        """Name one file for all schemas."""
-        return [f"{substream}_{survey}.jsonl"] * len(packets.schemas)
-
-    def append(self, file: BinaryIO, length: int, rows: pa.Table, packets: Packets, added: Mapping[str, str]) -> None:
-        """Write alerts as lines."""
-        text = io.BytesIO()
-        frame = pl.from_arrow(rows)
+    def parts(self, archive: Committed, commit: Commit, substream: str, added: Mapping[str, str]) -> Iterator[Part]:
+        """Give one file for all schemas."""
+        frame = pl.from_arrow(archive.selection(commit.number, substream))
         assert isinstance(frame, pl.DataFrame)
-        frame.write_ndjson(text)
-        file.truncate(length)
-        file.seek(length)
-        file.write(text.getbuffer())
+
+        def append(file: BinaryIO, length: int) -> None:
+            text = io.BytesIO()
+            frame.write_ndjson(text)
+            file.truncate(length)
+            file.seek(length)
+            file.write(text.getbuffer())
+
+        yield f"{substream}_{commit.survey}.jsonl", append
 
 
 class AvroContainers:
     """Avro container files: the original packet's bytes with the added columns appended, one file per schema that comes of it."""
 
-    def file_names(self, substream: str, survey: str, packets: Packets, added: Mapping[str, str]) -> list[str]:
-        """Name a file for each schema by the fingerprint of the extended one, which an upgrade changes."""
-        extended = [parse_schema(output_schema(schema, avro_fields(added))) for schema in packets.schemas]
-        return [f"{substream}_{survey}_{schema.fingerprint[:8]}.avro" for schema in extended]
-
-    def append(self, file: BinaryIO, length: int, rows: pa.Table, packets: Packets, added: Mapping[str, str]) -> None:
-        """Write alerts as records of the extended schema."""
+    def parts(self, archive: Committed, commit: Commit, substream: str, added: Mapping[str, str]) -> Iterator[Part]:
+        """Give a file for each schema, named by the fingerprint of the extended one, which an upgrade changes."""
+        rows, packets = archive.selected(commit.number, substream)
         fields = avro_fields(added)
-        extra, offsets = encode_fields(fields, rows.select(list(added)))
-        buffer, ends = append_fields(packets.buffer, packets.starts, packets.ends, extra, offsets)
-        schema = output_schema(packets.schemas[packets.schema[0]], fields)
-        ContainerWriter(file, schema, length=length).append(buffer, ends[:-1], ends[1:])
+        fingerprints = [parse_schema(output_schema(schema, fields)).fingerprint[:8] for schema in packets.schemas]
+        for fingerprint in sorted(set(fingerprints)):
+            mine = np.flatnonzero(np.array(fingerprints)[packets.schema] == fingerprint)
+            if len(mine):
+                yield (
+                    f"{substream}_{commit.survey}_{fingerprint}.avro",
+                    partial(_append_records, packets.take(mine), fields, rows.take(mine)),
+                )
+
+
+def _append_records(packets: Packets, fields: tuple[AvroField, ...], rows: pa.Table, file: BinaryIO, length: int) -> None:
+    """Write alerts of one schema as records of the extended schema."""
+    extra, offsets = encode_fields(fields, rows.select([field.name for field in fields]))
+    buffer, ends = append_fields(packets.buffer, packets.starts, packets.ends, extra, offsets)
+    schema = output_schema(packets.schemas[packets.schema[0]], fields)
+    ContainerWriter(file, schema, length=length).append(buffer, ends[:-1], ends[1:])
 
 
 @dataclass
@@ -160,13 +170,10 @@ class SubstreamFiles:
         reached.checksum = commit.checksum
         added = self._archive.plan(commit.plan_id).columns if commit.plan_id else {}
         for substream in sorted(name for name, count in commit.selected.items() if count):
-            rows, packets = self._archive.selected(commit.number, substream)
-            names = np.array(self._encoder.file_names(substream, commit.survey, packets, added))[packets.schema]
-            for name in np.unique(names).tolist():
+            for name, append in self._encoder.parts(self._archive, commit, substream, added):
                 if name not in touched:
                     touched[name] = files.enter_context(self._open(name, reached))
-                mine = np.flatnonzero(names == name)
-                self._encoder.append(touched[name], reached.lengths[name], rows.take(mine), packets.take(mine), added)
+                append(touched[name], reached.lengths[name])
                 reached.lengths[name] = touched[name].tell()
 
     def _open(self, name: str, reached: _Position) -> BinaryIO:

@@ -44,6 +44,7 @@ def test_packets_are_read_one_by_one_and_together(tmp_path: Path) -> None:
     lake = Lake(tmp_path, writable=True)
     packets = some_packets(1)
     span, offsets, lengths = lake.append_packets("packets", "ztf", NIGHT, packets, commit=1)
+    lake.sync()
     for i in range(len(packets)):
         assert lake.read_packet(span.name, int(offsets[i]), int(lengths[i])) == (packets.body(i), packets.schemas[packets.schema[i]])
         assert lake.read_bytes(SegmentSpan(span.name, int(offsets[i]), int(offsets[i] + lengths[i]))) == packets.body(i)
@@ -113,6 +114,7 @@ def test_rolling_back_is_as_if_never_tried(tmp_path: Path) -> None:
     assert index.lake.records() == index.records
     assert {name: (tmp_path / name).read_bytes() for name in index.files()} == before
     span, offsets, lengths = index.lake.append_packets("packets", "ztf", NIGHT, some_packets(9, schemas=(b'{"only in": 2}',)), commit=2)
+    index.lake.sync()
     assert index.lake.read_packet(span.name, int(offsets[1]), int(lengths[1]))[1] == b'{"only in": 2}'
     index.publish()
     assert index.lake.verify(index.records) == []

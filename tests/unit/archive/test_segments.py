@@ -58,7 +58,9 @@ def test_packets_come_back_with_their_schema(
     assert len(found.buffer) >= sum(lengths) + PADDING
     assert sum(block.rows for block in blocks(data, "segment.bin")) == len(expected) == writer.record.rows
     for schema in {schema for _, schema in expected}:
-        assert bytes(data).count(len(schema).to_bytes(8, "little") + schema) == 1
+        # a packet may happen to be the text of a schema
+        copies = sum(body[: len(schema)] == schema and len(body) == len(schema) for body, _ in expected)
+        assert bytes(data).count(len(schema).to_bytes(8, "little") + schema) == 1 + copies
 
 
 @settings(deadline=None, max_examples=60)
