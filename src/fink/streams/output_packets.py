@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fink.codecs.encode import AvroField, AvroGroup, AvroType, append_fields, encode_fields, extend_schema
 from fink.codecs.schemas import parse_schema
+from fink.filters.users import ENTRY_COLUMNS
 from fink.surveys import Survey
 from fink.surveys.public import FORMS
 from fink.tables import Packets
@@ -90,6 +91,11 @@ def output_packets(rows: pa.Table, packets: Packets, added: Added, survey: Surve
     buffer, ends = append_fields(packets.buffer, packets.starts, packets.ends, extra, offsets)
     schemas = tuple(output_schema(schema, fields) for schema in packets.schemas)
     return OutputPackets(schemas, packets.schema, buffer, ends)
+
+
+def with_entries(added: Added, rows: pa.Table) -> Added:
+    """Give the added columns with what a watchlist says of the alerts that it took, where these rows are a watchlist's."""
+    return {**added, **{column.name: str(column.type) for column in ENTRY_COLUMNS if column.name in rows.column_names}}
 
 
 def public_fields(added: Added, survey: Survey) -> tuple[AvroField | AvroGroup, ...]:

@@ -26,7 +26,7 @@ from fink.codecs.schemas import parse_schema
 from fink.commits import Commit
 from fink.errors import FollowerError
 from fink.streams import Committed
-from fink.streams.output_packets import avro_fields, output_schema
+from fink.streams.output_packets import avro_fields, output_schema, with_entries
 from fink.tables import Packets
 
 POSITION = ".fink-position.json"
@@ -73,7 +73,7 @@ class AvroContainers:
     def parts(self, archive: Committed, commit: Commit, substream: str, added: Mapping[str, str]) -> Iterator[Part]:
         """Give a file for each schema, named by the fingerprint of the extended one, which an upgrade changes."""
         rows, packets = archive.selected(commit.number, substream)
-        fields = avro_fields(added)
+        fields = avro_fields(with_entries(added, rows))
         fingerprints = [parse_schema(output_schema(schema, fields)).fingerprint[:8] for schema in packets.schemas]
         for fingerprint in sorted(set(fingerprints)):
             mine = np.flatnonzero(np.array(fingerprints)[packets.schema] == fingerprint)

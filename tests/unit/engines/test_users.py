@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import numpy as np
 import orjson
 import pyarrow as pa
@@ -27,6 +28,7 @@ from fink.engines.workers import PlanRequest
 from fink.filters.places import PositionList
 from fink.filters.users import UserSubstream
 from fink.streams.memory import MemorySource, NightOfPackets
+from fink.streams.substream_files import SubstreamFiles
 from simulated import nights
 
 NIGHTS = [NightOfPackets(night.survey, night.night, night.packets) for night in nights("ztf", 2, 120)]
@@ -235,6 +237,25 @@ def test_a_watchlist_says_which_entry_each_alert_lies_at(tmp_path: Path) -> None
     both = zip(newest["alert_id"].to_pylist(), newest["entry"].to_pylist(), strict=True)
     assert all(entry == by_id.get(alert, entry) for alert, entry in both)
     sound(archive)
+
+
+def test_the_entry_reaches_the_files_in_both_forms(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    UserSubstreams(archive).add(watchlist(archive, first_positions(10)))
+    run(archive)
+    with EmbeddedArchive.open(archive) as opened:
+        SubstreamFiles(opened, tmp_path / "lines", "jsonl").deliver()
+        SubstreamFiles(opened, tmp_path / "avro", "avro").deliver()
+        newest = opened.substream("mine")
+    expected = dict(zip(newest["alert_id"].to_pylist(), newest["entry"].to_pylist(), strict=True))
+    lines = [orjson.loads(line) for line in (tmp_path / "lines" / "mine_ztf.jsonl").read_bytes().splitlines()]
+    (path,) = (tmp_path / "avro").glob("mine_ztf_*.avro")
+    with path.open("rb") as file:
+        records: list[Any] = list(fastavro.reader(file))
+    assert {line["alert_id"]: line["entry"] for line in lines} == expected
+    assert {record["candid"]: record["entry"] for record in records} == expected
+    assert all(0.0 <= record["entry_separation"] <= 2.0 for record in records)
 
 
 def test_a_substream_that_raises_is_paused_and_the_stream_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
