@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from fink import factory
 from fink.cli.application import ConfigOption, FormatOption, OutputOption, SetOption, catalogs_app, settings_from
 from fink.cli.output import Format, print_json, show_record, show_rows, show_table, stderr, stdout
-from fink.services.catalogues import Catalogues
+
+if TYPE_CHECKING:
+    from fink.services.catalogues import Catalogues
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the catalogue; fink catalogs list gives them")]
 NamesArgument = Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Names of catalogues; none means all installed ones")]
@@ -125,6 +126,8 @@ def match_catalogues(
 
     Example: `fink catalogs match my-sources.csv --catalogs simbad,vsx`
     """
+    import numpy as np
+
     from fink.services.uploads import ColumnNames, positions_of, read_table
 
     table = read_table(file)
