@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from alert_batches import random_batch
 from fink import filters, surveys
 from fink.engines.plan import build_plan
+from fink.engines.users import take
 from fink.filters import Substream
+from fink.filters.places import PositionList
+from fink.filters.users import UserSubstream, compile_substream
 
 SUBSTREAMS = sorted(filters.registry().values(), key=lambda substream: substream.name)
 each_substream = pytest.mark.parametrize("substream", SUBSTREAMS, ids=lambda substream: substream.name)
@@ -54,3 +58,23 @@ def test_selection_is_the_same_alone_and_in_a_crowd(survey: str) -> None:
     for row in range(0, 300, 7):
         alone = plan.select(batch.take(np.array([row])).alerts, survey)
         assert {name: bool(mask[0]) for name, mask in alone.items()} == {name: bool(mask[row]) for name, mask in together.items()}
+
+
+def test_users_substreams_take_the_same_alone_and_in_a_crowd() -> None:
+    plan = build_plan()
+    batch, _ = plan.run(random_batch(12, 200))
+    types = {name: column.type for name, column in plan.vocabulary.items()}
+    cuts = {name: cut.where for name, cut in filters.named_cuts().items()}
+    ra, dec = batch.alerts["ra"].to_numpy(), batch.alerts["dec"].to_numpy()
+    places = PositionList.build(ra[:60], dec[:60], np.linspace(0.0, 36_000.0, 60), pa.array([f"e{i}" for i in range(60)]))
+    # what a built-in substream says, a user may say too, alone or in places
+    users = {s.name: compile_substream(UserSubstream(s.name, "ana", 1, s.about, s.where), types, cuts) for s in SUBSTREAMS}
+    users["listed"] = compile_substream(UserSubstream("listed", "ana", 1, "listed", "mag < 24", places="x"), types, cuts, places)
+    together = take(users, batch.alerts, plan.vocabulary)
+    assert together.failed == {}
+    assert 0 < together.masks["listed"].sum() < 200
+    for row in range(0, 200, 9):
+        alone = take(users, batch.take(np.array([row])).alerts, plan.vocabulary)
+        assert {name: bool(mask[0]) for name, mask in alone.masks.items()} == {n: bool(m[row]) for n, m in together.masks.items()}
+        if alone.masks["listed"][0]:
+            assert alone.entries["listed"].to_pylist() == together.entries["listed"].slice(row, 1).to_pylist()

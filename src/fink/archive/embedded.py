@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from fink.archive.lake import Lake, sync_folder
 from fink.archive.numbering import Numbering
 from fink.archive.queries import Queries
 from fink.archive.rows import declared_columns
+from fink.archive.state import State
 from fink.archive.upkeep import Upkeep, copy_archive, sizes
 from fink.archive.verify import verify_archive
 from fink.columns import Column
@@ -29,6 +31,9 @@ from fink.tables import AlertBatch
 
 FORMAT = 1
 """Version of the archive's form on disk."""
+
+PLACES = "places"
+"""Folder in the archive's of users' positions and areas."""
 
 _DEFINITION = b"substream\0"
 
@@ -49,6 +54,7 @@ class EmbeddedArchive(Queries):
         self._upkeep: Upkeep | None = None
         self._lock: WriterLock | None = None
         self._reader: ReaderFolder | None = None
+        self._seen: frozenset[tuple[str, int]] = frozenset()
         self._load()
 
     @classmethod
@@ -166,8 +172,14 @@ class EmbeddedArchive(Queries):
     def refresh(self) -> int:
         """Follow the writer, and give the number of the last commit that is answered from now on."""
         if self._reader is not None:
+            before, written = self._last, self._store.written()
             self._store.catch_up()
             self._load()
+            if self._last == before and written != self._seen:
+                # the writer did something, and nothing came of it
+                self._store.reopen()
+                self._seen = written
+                self._load()
             self._numbering.forget()
             self._reader.hold(self._last[0])
         return self._last[0]
@@ -311,7 +323,7 @@ class EmbeddedArchive(Queries):
         return verify_archive(self, self._store, self._lake)
 
     def copy(self, target: Path) -> None:
-        """Copy the archive, as of its last commit, into a folder that is not there yet, also while a run writes it.
+        """Copy the archive, as of its last commit, and the user state into a folder that is not there yet, also while a run writes it.
 
         Raises
         ------
@@ -319,6 +331,9 @@ class EmbeddedArchive(Queries):
             If the folder is there already, or a file is missing.
         """
         copy_archive(self.folder, self._store, self.files(), target)
+        State(self.folder).copy(target)
+        if (self.folder / PLACES).exists():
+            shutil.copytree(self.folder / PLACES, target / PLACES)
 
     def followers(self) -> dict[str, FollowerPosition]:
         """Give every follower that ever delivered, and how far."""

@@ -91,6 +91,13 @@ class State:
                 raise
             connection.execute("COMMIT")
 
+    def copy(self, folder: Path) -> None:
+        """Copy the file into a folder, as it is at one moment, also while it is written; nothing where nobody ever wrote."""
+        if not self.exists:
+            return
+        with self._errors(), closing(sqlite3.connect(self.path, timeout=30)) as own, closing(sqlite3.connect(folder / FILE)) as copy:
+            own.backup(copy)
+
     def changed(self) -> bool:
         """Say whether anybody wrote since this was last asked; costs nothing to speak of where nobody ever did."""
         if self._watching is None and not self.exists:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fink import filters
-from fink.archive.embedded import EmbeddedArchive
+from fink.archive.embedded import PLACES, EmbeddedArchive
 from fink.archive.substreams import Kept, UserSubstreams
 from fink.columns import Column
 from fink.commits import Commit, Outcome
@@ -30,9 +30,6 @@ from fink.filters.users import Compiled, UserSubstream, compile_substream
 
 _FAILURES = (FinkError, pl.exceptions.PolarsError, pl.exceptions.PanicException, ArithmeticError, MemoryError, OSError, ValueError)
 """What evaluating a substream may raise: a list that is gone, a column that is no longer there, memory."""
-
-PLACES = "places"
-"""Folder in the archive's of users' positions and areas."""
 
 _ENOUGH = 500
 """Alerts of a batch whose time counts: that of a small one is mostly spent on starting."""

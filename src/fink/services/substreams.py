@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fink import filters, surveys
-from fink.archive.embedded import EmbeddedArchive
+from fink.archive.embedded import PLACES, EmbeddedArchive
 from fink.archive.substreams import Kept, UserSubstreams
 from fink.config import UserSettings
-from fink.engines.users import PLACES
 from fink.errors import NotFoundError, RefusedError, did_you_mean
 from fink.filters.places import Area, PositionList, open_places
 from fink.filters.users import EVERYTHING, Compiled, Kind, UserSubstream, check_name

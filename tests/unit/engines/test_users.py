@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from fink import surveys
-from fink.archive.embedded import EmbeddedArchive
+from fink.archive.embedded import PLACES, EmbeddedArchive
 from fink.archive.requests import Requests
 from fink.archive.substreams import UserSubstreams
 from fink.commits import Commit
@@ -23,7 +23,7 @@ from fink.engines import users as engine_users
 from fink.engines.embedded import EmbeddedEngine, RunSummary
 from fink.engines.plan import build_plan
 from fink.engines.replay import replay_commit
-from fink.engines.users import PLACES, UserFilters
+from fink.engines.users import UserFilters
 from fink.engines.workers import PlanRequest
 from fink.filters.places import PositionList
 from fink.filters.users import UserSubstream
@@ -237,6 +237,10 @@ def test_a_watchlist_says_which_entry_each_alert_lies_at(tmp_path: Path) -> None
     both = zip(newest["alert_id"].to_pylist(), newest["entry"].to_pylist(), strict=True)
     assert all(entry == by_id.get(alert, entry) for alert, entry in both)
     sound(archive)
+    with EmbeddedArchive.reader(archive) as reader:
+        reader.copy(tmp_path / "copy")
+    sound(tmp_path / "copy")
+    assert UserSubstreams(tmp_path / "copy").all() == UserSubstreams(archive).all()
 
 
 def test_the_entry_reaches_the_files_in_both_forms(tmp_path: Path) -> None:
