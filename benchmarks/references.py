@@ -48,6 +48,7 @@ def series_of(curves: LightCurves, before: float = np.inf) -> list[Series]:
     for first, last in zip(curves.offsets[:-1], curves.offsets[1:], strict=True):
         seen = curves.mjd[first:last][curves.kind[first:last] == DETECTION]
         chosen = first + np.flatnonzero(usable[first:last] & (curves.mjd[first:last] > seen.min(initial=np.inf) - before))
+        chosen = chosen[np.unique(curves.mjd[chosen], return_index=True)[1]]  # forced photometry beside a detection is the same light
         flat = (curves.flux[chosen].astype(np.float64), curves.flux_err[chosen].astype(np.float64))
         found.append(Series(curves.mjd[chosen], curves.band[chosen].astype(np.int64), *flat, curves.wavelengths))
     return found
@@ -163,7 +164,7 @@ def _light_curve_rainbow(series: Series, bolometric: str, temperature: str, leas
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        bands = dict(enumerate(series.wavelengths))
+        bands = {int(band): float(series.wavelengths[band]) for band in np.unique(series.band)}
         model = light_curve.RainbowFit.from_angstrom(
             bands, bolometric=bolometric, temperature=temperature, with_baseline=False, fail_on_divergence=False
         )
