@@ -146,16 +146,19 @@ class Store:
     """
 
     def __init__(self, folder: Path, *, cache_megabytes: int, view: Path | None = None) -> None:
-        cache = Cache(cache_megabytes * _MEGABYTE)
-        families = {name: _options(cache, wide=name in _WIDE) for name in FAMILIES}
-        access = AccessType.read_write() if view is None else AccessType.secondary(str(view))
-        with _Refusals(f"the index in {folder} cannot be opened", "restore it from a copy (fink archive copy makes them)"):
-            self._db = Rdict(str(folder), _database_options(cache), families, access)
+        self._folder, self._view, self._cache = folder, view, Cache(cache_megabytes * _MEGABYTE)
         self.writable = view is None
-        self._families: dict[str, Rdict] = {name: self._db.get_column_family(name) for name in FAMILIES}
-        self._handles = {name: self._db.get_column_family_handle(name) for name in FAMILIES}
         self._synced = WriteOptions()
         self._synced.sync = True
+        self._open()
+
+    def _open(self) -> None:
+        families = {name: _options(self._cache, wide=name in _WIDE) for name in FAMILIES}
+        access = AccessType.read_write() if self._view is None else AccessType.secondary(str(self._view))
+        with _Refusals(f"the index in {self._folder} cannot be opened", "restore it from a copy (fink archive copy makes them)"):
+            self._db = Rdict(str(self._folder), _database_options(self._cache), families, access)
+        self._families: dict[str, Rdict] = {name: self._db.get_column_family(name) for name in FAMILIES}
+        self._handles = {name: self._db.get_column_family_handle(name) for name in FAMILIES}
 
     def handle(self, family: str) -> Any:
         """Give the handle that a write batch names a family by."""
@@ -211,6 +214,16 @@ class Store:
         # a log that the writer has just replaced by a table is seen as that table by the second call
         self._db.try_catch_up_with_primary()
         self._db.try_catch_up_with_primary()
+
+    def reopen(self) -> None:
+        """Look at the writer's files anew: a view misses what was in a log that the writer replaced before it was read."""
+        self.close()
+        self._open()
+
+    def written(self) -> frozenset[tuple[str, int]]:
+        """Give the names and sizes of the files that the writer writes: they change with everything that it does."""
+        files = ((entry.name, entry.stat()) for entry in os.scandir(self._folder) if not entry.name.startswith(("LOG", "LOCK")))
+        return frozenset((name, status.st_size) for name, status in files)
 
     def checkpoint(self, folder: Path) -> None:
         """Make a consistent copy of the store in a folder that is not there yet; files are linked where possible."""

@@ -242,6 +242,21 @@ def test_a_reader_answers_as_of_one_commit_until_it_is_refreshed(tmp_path: Path)
         assert list((tmp_path / "a" / "readers").iterdir()) == []
 
 
+def test_a_reader_sees_the_last_commit_of_a_writer_that_has_gone(tmp_path: Path) -> None:
+    sky = SmallSky()
+    create(tmp_path / "archive").close()
+    with EmbeddedArchive.reader(tmp_path / "archive") as reader:
+        for night in NIGHTS:
+            with reopen(tmp_path / "archive") as archive:
+                for number in range(4):
+                    # the same alerts again are a commit too, of duplicates
+                    last = archive.apply(outcome(sky.night(night))).number
+                    if number == 1:
+                        reader.refresh()
+            assert reader.refresh() == last
+            assert reader.commit(last).number == last
+
+
 def test_rows_above_the_published_commit_are_hidden(tmp_path: Path) -> None:
     sky = SmallSky()
     with full_archive(tmp_path / "a", sky) as archive:
