@@ -221,7 +221,7 @@ class WatchedArchive:
 
     def __init__(self, world: World) -> None:
         self._world, self._archive = world, world.archive
-        for name in ("last_commit", "commit", "selected", "plan", "follower_position"):
+        for name in ("last_commit", "commit", "selected", "selections", "plan", "follower_position"):
             setattr(self, name, getattr(self._archive, name))
         self.id = self._archive.id
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from fink.commits import Commit, Counts, FollowerPosition, PlanRecord
 from fink.tables import Packets
@@ -63,6 +64,13 @@ class Recorded:
 
     def selected(self, number: int, substream: str) -> tuple[pa.Table, Packets]:
         return self._parts[number - 1][1][substream]
+
+    def selections(self, number: int) -> tuple[pa.Table, Packets, dict[str, NDArray[np.int64]]]:
+        commit, parts = self._parts[number - 1]
+        plan = self._plans[commit.plan_id]
+        alerts = sorted({alert for rows, _ in parts.values() for alert in rows["alert_id"].to_pylist()})
+        taken = {name: np.searchsorted(alerts, rows["alert_id"].to_numpy()) for name, (rows, _) in parts.items() if len(rows)}
+        return self._rows(alerts, plan), packets_of(commit.survey).take(np.array(alerts, np.int64)), taken
 
     def plan(self, plan_id: str) -> PlanRecord:
         return self._plans[plan_id]

@@ -121,6 +121,30 @@ class Queries:
         """Give the places in a commit's rows of the alerts that a substream took."""
         return np.frombuffer(self._store.get("selections", keys.integer_key(number) + substream.encode()) or b"", "<u4")
 
+    def selections(self, number: int) -> tuple[pa.Table, Packets, dict[str, NDArray[np.int64]]]:
+        """Give the alerts that substreams took in a commit, each once however many took it.
+
+        Substreams that say something of their own of an alert are left out: `selected` gives what they took.
+
+        Returns
+        -------
+        rows, packets
+            The alerts, with every column, and their packets.
+        taken
+            For each substream that took any, which of the rows.
+        """
+        base, commit = keys.integer_key(number), self.commit(number)
+        said = (keys.integer_key(number) + name.encode() + keys.SAID for name in commit.selected)
+        plain = [name for name, key in zip(commit.selected, said, strict=True) if self._store.get("selections", key) is None]
+        taken = {name: self.selected_rows(number, name).astype(np.int64) for name in plain if commit.selected[name]}
+        union = np.unique(np.concatenate([*taken.values(), np.zeros(0, np.int64)]))
+        packets = np.frombuffer(self._store.get("selections", base) or b"", SELECTED)
+        packets = packets[np.searchsorted(packets["row"], union)]
+        name = commit.segments["selected"].name if len(union) else ""
+        bodies = self._lake.read_packets(name, packets["offset"].astype(np.int64), packets["length"].astype(np.int64))
+        rows = self.commit_rows(number).take(pa.array(union))
+        return rows, bodies, {substream: np.searchsorted(union, chosen) for substream, chosen in taken.items()}
+
     def files(self) -> dict[str, FileRecord]:
         """Give every file of the lake, as the index lists them."""
         return {name.decode(): FileRecord.from_bytes(record) for name, record in self._store.scan("files", b"")}

@@ -83,6 +83,12 @@ class Committed(Protocol):
     def selected(self, number: int, substream: str) -> tuple[pa.Table, Packets]:
         """Give the alerts that a substream took in a commit, with every column, and their packets."""
 
+    def selections(self, number: int) -> tuple[pa.Table, Packets, dict[str, NDArray[np.int64]]]:
+        """Give the alerts that substreams took in a commit, each once, their packets, and for each substream which rows it took.
+
+        Substreams that say something of their own of an alert are not among them.
+        """
+
     def plan(self, plan_id: str) -> PlanRecord:
         """Give what a plan was made of."""
 

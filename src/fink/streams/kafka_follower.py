@@ -12,10 +12,12 @@ import re
 import sys
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from fink import surveys
 from fink.commits import Commit
@@ -24,7 +26,7 @@ from fink.errors import FollowerError, NotFoundError
 from fink.streams import Committed
 from fink.streams.kafka_link import ProcessLink
 from fink.streams.kafka_session import Answer, Connect, Delivery, Destination, Failed, Link, Message, Open, Position, Request
-from fink.streams.output_packets import Added, output_packets
+from fink.streams.output_packets import Added, output_packets, with_entries
 from fink.tables import Packets
 
 COMMITS_AT_ONCE = 64
@@ -258,23 +260,33 @@ class KafkaFollower:
 
     def _messages(self, commit: Commit, schemas: dict[bytes, int]) -> list[Message]:
         """Give what the substreams took in a commit, in the order of its rows."""
-        messages: list[Message] = []
-        added = self._archive.plan(commit.plan_id).columns if commit.plan_id else {}
-        for substream in sorted(name for name, count in commit.selected.items() if count):
-            try:
-                rows, packets = self._archive.selected(commit.number, substream)
-            except NotFoundError as error:
-                advice = "set kafka_out.start to now, under a new kafka_out.name"
-                raise FollowerError(f"commit {commit.number} cannot be sent to Kafka any more: {error}; {advice}") from error
-            messages += messages_of(topic_name(substream, commit.survey), rows, packets, added, commit.survey, schemas)
+        if not any(commit.selected.values()):
+            return []
+        number, added = commit.number, self._archive.plan(commit.plan_id).columns if commit.plan_id else {}
+        try:
+            rows, packets, taken = self._archive.selections(number)
+            messages = messages_of(commit.survey, rows, packets, added, taken, schemas)
+            for substream in sorted(name for name, count in commit.selected.items() if count and name not in taken):
+                rows, packets = self._archive.selected(number, substream)
+                mine = {substream: np.arange(len(packets))}
+                messages += messages_of(commit.survey, rows, packets, with_entries(added, rows), mine, schemas)
+        except NotFoundError as error:
+            advice = "set kafka_out.start to now, under a new kafka_out.name"
+            raise FollowerError(f"commit {number} cannot be sent to Kafka any more: {error}; {advice}") from error
         return messages
 
 
-def messages_of(topic: str, rows: pa.Table, packets: Packets, added: Added, survey: str, schemas: dict[bytes, int]) -> list[Message]:
-    """Give the messages of alerts for one topic.
+def messages_of(
+    survey: str, rows: pa.Table, packets: Packets, added: Added, taken: Mapping[str, NDArray[np.int64]], schemas: dict[bytes, int]
+) -> list[Message]:
+    """Give the messages of alerts, substream by substream.
 
     Parameters
     ----------
+    rows, packets
+        The alerts, each once.
+    taken
+        For each substream the rows that it took.
     schemas
         The schemas so far and their numbers; new ones are added.
     """
@@ -282,7 +294,6 @@ def messages_of(topic: str, rows: pa.Table, packets: Packets, added: Added, surv
     keys = [schemas.setdefault(schema, len(schemas)) for schema in sent.schemas]
     alerts = rows["alert_id"].to_pylist()
     objects = rows["object_id"].to_pylist() if "object_id" in rows.column_names else [None] * len(alerts)
-    return [
-        Message(topic, zlib.crc32(str(alert if name is None else name).encode()), keys[schema], sent.body(row), alert)
-        for row, (alert, name, schema) in enumerate(zip(alerts, objects, sent.schema.tolist(), strict=True))
-    ]
+    spread = [zlib.crc32(str(alert if name is None else name).encode()) for alert, name in zip(alerts, objects, strict=True)]
+    parts = [(spread[row], keys[schema], sent.body(row), alerts[row]) for row, schema in enumerate(sent.schema.tolist())]
+    return [Message(topic_name(name, survey), *parts[row]) for name in sorted(taken) for row in taken[name].tolist()]

@@ -37,6 +37,17 @@ _REFUSED = frozenset(
 )
 """Errors that the same attempt would meet again; an operator has to do something."""
 
+_SETTLING = frozenset(
+    {
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
+"""Errors of a topic that was just made, or whose server has just begun."""
+
 _POSITIONS = {"cleanup.policy": "compact", "compression.type": "producer"}
 _TAKEN = KafkaError.TOPIC_ALREADY_EXISTS
 
@@ -105,12 +116,21 @@ class KafkaLog:
         """Give the last value of each key of the topic of positions, up to its end as of now."""
         with self._step(f"the positions in {self._to.positions} cannot be read"):
             self._make_positions()
-            partition = TopicPartition(self._to.positions, 0)
+            return self._values(self._end_of_positions(), committed=committed)
+
+    def _end_of_positions(self) -> int:
+        """Give the offset behind the last message, committed or not; a topic that was just made may need a moment to have one."""
+        partition, deadline = TopicPartition(self._to.positions, 0), time.monotonic() + self._to.timeout
+        while True:
             latest = self._admin.list_offsets(
                 {partition: OffsetSpec.latest()}, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=self._to.timeout
             )
-            end = latest[partition].result(self._to.timeout).offset
-            return self._values(end, committed=committed)
+            try:
+                return int(latest[partition].result(self._to.timeout).offset)
+            except KafkaException as error:
+                if error.args[0].code() not in _SETTLING or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
 
     def _values(self, end: int, *, committed: bool) -> dict[bytes, bytes]:
         """Read to an offset; of committed messages that takes until every transaction before it has ended."""

@@ -56,6 +56,17 @@ def test_a_commit_gives_its_rows_points_and_selected_packets(archive: EmbeddedAr
     assert (nothing.num_rows, len(none)) == (0, 0)
 
 
+def test_selections_give_each_alert_once_and_what_each_substream_took(archive: EmbeddedArchive) -> None:
+    for commit in archive.commits():
+        rows, packets, taken = archive.selections(commit.number)
+        assert taken.keys() == {name for name, count in commit.selected.items() if count}
+        assert len(set(rows["alert_id"].to_pylist())) == len(rows) == len(packets)
+        for name, mine in taken.items():
+            table, bodies = archive.selected(commit.number, name)
+            assert rows.take(pa.array(mine)).equals(table)
+            assert [packets.body(row) for row in mine.tolist()] == [bodies.body(i) for i in range(len(bodies))]
+
+
 def test_single_alerts_come_with_every_column_their_packet_and_stamps(archive: EmbeddedArchive) -> None:
     batch = SKY.night(NIGHTS[2]).batch
     expected, alert_id = batch.alerts.to_pylist()[4], batch.alerts["alert_id"][4].as_py()

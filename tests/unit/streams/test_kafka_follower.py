@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
+import pyarrow as pa
 import pytest
 from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ConfigResource, ResourcePatternType, ResourceType
 
@@ -211,6 +212,33 @@ def test_the_guides_reader_reads_it(stage: Stage, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == len(EXPECTED["fast"])
+
+
+class Watching(Recorded):
+    """Commits in which one substream is a watchlist, which says of each alert which entry it lies near."""
+
+    def selections(self, number: int) -> Any:
+        rows, packets, taken = super().selections(number)
+        return rows, packets, {name: mine for name, mine in taken.items() if name != "slow"}
+
+    def selected(self, number: int, substream: str) -> Any:
+        rows, packets = super().selected(number, substream)
+        return rows.append_column("entry", pa.array([f"entry {i}" for i in range(len(rows))])), packets
+
+
+@pytest.mark.parametrize(("survey", "place"), [("ztf", ()), ("lsst", ("misc",))])
+def test_what_a_watchlist_says_of_an_alert_goes_with_it(survey: str, place: tuple[str, ...]) -> None:
+    archive = Watching()
+    archive.add({"fast": [3, 4], "slow": [1, 4]}, NEW, survey)
+    delivery = KafkaFollower(archive, KafkaOutSettings(servers="none"))._next_delivery()
+    found = {}
+    for message in delivery.messages:
+        record = decoded(delivery.schemas[message.schema], message.value)
+        added = record[place[0]] if place else record
+        found[message.topic, message.alert] = (added.get("entry"), alert_of(record))
+    fast, slow = topic_name("fast", survey), topic_name("slow", survey)
+    assert found == {(fast, 3): (None, 3), (fast, 4): (None, 4), (slow, 1): ("entry 0", 1), (slow, 4): ("entry 1", 4)}
+    assert delivery.topics == (fast, slow)
 
 
 # What may end or fail

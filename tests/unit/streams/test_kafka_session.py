@@ -27,10 +27,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     made: dict[Any, list[Message]] = {}
     real = kafka_follower.messages_of
 
-    def remembered(topic: str, rows: pa.Table, packets: Any, added: Any, survey: str, schemas: dict[bytes, int]) -> list[Message]:
-        key = (topic, tuple(rows["alert_id"].to_pylist()))
+    def remembered(survey: str, rows: pa.Table, packets: Any, added: Any, taken: Any, schemas: dict[bytes, int]) -> list[Message]:
+        key = (tuple(taken), tuple(rows["alert_id"].to_pylist()))
         if key not in made:
-            made[key] = real(topic, rows, packets, added, survey, schemas)
+            made[key] = real(survey, rows, packets, added, taken, schemas)
         schemas.setdefault(b"{}", 0)
         return [message._replace(schema=0) for message in made[key]]
 
