@@ -228,7 +228,8 @@ def _block(size: int) -> Bytes:
                 return block[:size]
         block = np.empty(size, np.uint8)
         _SPARE.append(block)
-        del _SPARE[:-_SPARE_BLOCKS]
+        while len(_SPARE) > _SPARE_BLOCKS or sum(map(len, _SPARE)) > _SPARE_BYTES:
+            del _SPARE[0]
         return block[:size]
 
 

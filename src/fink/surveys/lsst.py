@@ -232,7 +232,7 @@ def _bands(fields: Fields, path: str) -> NDArray[np.int8]:
 def _known_bands(fields: Fields) -> pa.Array:
     """Give the filter of each alert; null where it is missing or unknown."""
     bands = _bands(fields, _SOURCE + "band")
-    return pa.array(bands, mask=bands < 0)
+    return pa.array([band.name for band in BANDS]).take(pa.array(bands, mask=bands < 0))
 
 
 def _light_curves(fields: Fields) -> LightCurves:
@@ -280,7 +280,7 @@ def _flagged(fields: Fields) -> Integers:
         if path in fields.decoded:
             told |= fields.decoded.valid(path)
             flagged |= fields.decoded.values(path) != 0
-    return Integers(flagged.astype(np.int64), told)
+    return Integers(flagged, told)
 
 
 def _positive(fields: Fields, flux: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -376,7 +376,7 @@ class Lsst(MappedSurvey):
         values["flagged"] = _flagged(fields)
         values["snr"] = np.copysign(fields.number(_SOURCE + "snr"), np.where(np.isnan(flux), 1.0, flux))
         values["limit_mag"] = magnitude(5 * err)
-        values["band"] = pa.DictionaryArray.from_arrays(_known_bands(fields), [band.name for band in BANDS]).cast(pa.string())
+        values["band"] = _known_bands(fields)
         return values, _light_curves(fields)
 
     def night(self, fields: Fields) -> NDArray[np.int32]:

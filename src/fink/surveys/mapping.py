@@ -34,6 +34,7 @@ MAG_PER_RELATIVE_FLUX = 2.5 / np.log(10.0)
 """Error of a magnitude [mag] for a relative error of the flux."""
 
 _STRING = pa.string().id
+_REQUIRED = tuple(column.name for column in CORE if not column.nullable)
 _TYPES = {
     "float": pa.float32(),
     "double": pa.float64(),
@@ -155,7 +156,8 @@ class Fields:
         for i, path in enumerate(paths):
             if path in self.decoded:
                 starts, lengths, valid = self.decoded.ranges(path)
-                none.start[:, i], none.length[:, i] = np.where(valid, starts, 0), np.where(valid, lengths, 0)
+                np.multiply(starts, valid, out=none.start[:, i])
+                np.multiply(lengths, valid, out=none.length[:, i])
         return none
 
 
@@ -167,10 +169,11 @@ def read_fields(packets: Packets, paths: frozenset[str]) -> Iterable[tuple[NDArr
     SchemaError
         If a schema is not one.
     """
-    for number in np.unique(packets.schema):
+    for number in np.unique(packets.schema) if (packets.schema != packets.schema[:1]).any() else packets.schema[:1]:
         rows = np.flatnonzero(packets.schema == number)
+        chosen = packets if len(rows) == len(packets) else packets.take(rows)
         schema = parse_schema(packets.schemas[number])
-        spans = packets.buffer, packets.starts[rows], packets.ends[rows]
+        spans = chosen.buffer, chosen.starts, chosen.ends
         program = _program(schema, paths)
         decoded = decode_slowly(schema, paths, *spans) if program is None else decode(program, *spans)
         yield rows, Fields(decoded, schema)
@@ -257,11 +260,12 @@ class MappedSurvey(ABC):
             values, lightcurves = self.map(fields)
             values |= fields.plain(self.plain if own else self._core_plain)
             alerts = build_table(self.name, self.columns if own else (), values, fields.n)
-            batch = AlertBatch(self.name, alerts, lightcurves, packets.take(rows), fields.cutouts(self.stamps))
+            chosen = packets if len(rows) == len(packets) else packets.take(rows)
+            batch = AlertBatch(self.name, alerts, lightcurves, chosen, fields.cutouts(self.stamps))
             bad, why = unusable(fields, alerts)
             refusals += [Refusal(int(rows[i]), text) for i, text in zip(bad, why, strict=True)]
-            good = np.delete(np.arange(fields.n), bad)
-            parts.append(batch.take(good) if len(bad) else batch)
+            good = np.delete(np.arange(fields.n), bad) if len(bad) else slice(None)
+            parts.append(batch if isinstance(good, slice) else batch.take(good))
             origins.append(rows[good])
         if not parts:
             return self.no_alerts(packets, own=own), np.zeros(0, np.int64), ()
@@ -289,15 +293,14 @@ class MappedSurvey(ABC):
 
 def unusable(fields: Fields, alerts: pa.Table) -> tuple[NDArray[np.int64], list[str]]:
     """Find the alerts that cannot be used, and why: the packet is damaged, or lacks what every alert must have."""
-    lacking = np.full(fields.n, "", dtype=object)
-    for column in CORE:
-        if not column.nullable and alerts[column.name].null_count:
-            gap = alerts[column.name].is_null().to_numpy()
-            lacking[gap] = f"the packet gives no {column.name}"
-    off = np.abs(np.nan_to_num(alerts["dec"].to_numpy())) > 90.0
-    lacking[off] = "the declination is not between -90 and 90 degrees"
-    bad = np.flatnonzero((fields.decoded.status != 0) | (lacking != ""))
-    return bad, [_why(fields, int(i), str(lacking[i])) for i in bad]
+    gaps = {
+        f"the packet gives no {name}": alerts[name].is_null().to_numpy(zero_copy_only=False)
+        for name in _REQUIRED
+        if alerts[name].null_count
+    }
+    gaps["the declination is not between -90 and 90 degrees"] = np.abs(alerts["dec"].to_numpy()) > 90.0
+    bad = np.flatnonzero(np.logical_or.reduce([fields.decoded.status != 0, *gaps.values()]))
+    return bad, [_why(fields, i, next((why for why, gap in gaps.items() if gap[i]), "")) for i in bad.tolist()]
 
 
 def _why(fields: Fields, row: int, lacking: str) -> str:
