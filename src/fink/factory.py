@@ -133,26 +133,36 @@ def enrich(
     import warnings
 
     from fink.config import load_settings
-    from fink.services.enrichment import enrich_frame, without_run
+    from fink.services.enrichment import by_reason, enrich_frame
 
     settings = settings or load_settings()
-    work = _table_enrichment(tuple(modules or ()), settings, survey, each)
+    work = _table_enrichment(tuple(modules or ()), tuple(modules or ()), settings, survey, each)
     frame, reasons = enrich_frame(table, work, each, settings.batch.alerts)
     if reasons and not modules:
-        warnings.warn(without_run(reasons), stacklevel=3)
+        warnings.warn(f"{len(reasons)} science modules did not run: {'; '.join(by_reason(reasons))}", stacklevel=3)
     return frame
 
 
-def enrich_files(paths: Sequence[Path], output: Path, settings: Settings, *, survey: str, each: Each) -> EnrichedFile:
-    """Run the science modules that the settings name on files of light curves, and write every column into a Parquet file."""
+def enrich_files(
+    paths: Sequence[Path], output: Path, settings: Settings, *, named: Sequence[str] = (), survey: str, each: Each
+) -> EnrichedFile:
+    """Run the science modules that the settings name on files of light curves, and write every column into a Parquet file.
+
+    Parameters
+    ----------
+    named
+        Those of the modules that were asked for by name, and must be able to run.
+    """
     from fink.services.enrichment import write_enriched
     from fink.services.lightcurve_tables import read_tables
 
-    work = _table_enrichment(settings.run.modules, settings, survey, each)(read_tables(paths))
+    work = _table_enrichment(settings.run.modules, named, settings, survey, each)(read_tables(paths))
     return write_enriched(work, each, settings.batch.alerts, output)
 
 
-def _table_enrichment(modules: Sequence[str], settings: Settings, survey: str, each: Each) -> Callable[[pa.Table], TableEnrichment]:
+def _table_enrichment(
+    modules: Sequence[str], named: Sequence[str], settings: Settings, survey: str, each: Each
+) -> Callable[[pa.Table], TableEnrichment]:
     """Make what finds out what can be done for a light-curve table; no filter is looked at."""
     from fink.engines.plan import build_plan
     from fink.services.enrichment import TableEnrichment
@@ -160,7 +170,7 @@ def _table_enrichment(modules: Sequence[str], settings: Settings, survey: str, e
     if each not in ("object", "epoch"):
         raise ConfigError(f"each is {each!r}; write object, for a row for each object, or epoch, for one for each detection")
     plan = build_plan(modules, artifacts=settings.artifacts, filter_registry={})
-    return lambda table: TableEnrichment.of(table, plan, survey, modules)
+    return lambda table: TableEnrichment.of(table, plan, survey, named)
 
 
 def files_source(

@@ -77,16 +77,18 @@ def enrich(
         return
     if len(tables) < len(sources):
         raise ConfigError(f"{tables[0]} is a light-curve table and others are packets; enrich them into two files")
+    from fink.services.enrichment import by_reason
+
     began = time.monotonic()
-    done = factory.enrich_files(tables, output, settings, survey=survey, each=each.value)
+    done = factory.enrich_files(tables, output, settings, named=chosen or (), survey=survey, each=each.value)
     record: dict[str, Any] = {"rows": done.rows, "objects": done.objects, "points": done.points}
     record |= {"seconds": round(time.monotonic() - began, 3), "file": str(output)}
     if format is not Format.table:
         print_json(record | {"not_run": done.reasons})
         return
     show_record(record, format)
-    for name, reason in done.reasons.items():
-        stderr.print(f"not run: {name}: {reason}", markup=False)
+    for said in by_reason(done.reasons) if not chosen else ():
+        stderr.print(f"not run: {said}", markup=False, soft_wrap=True)
 
 
 def _packets(sources: list[Path], settings: Settings, plan: Plan | None, output: Path, format: Format) -> None:

@@ -224,13 +224,12 @@ def _left_out(column: Column, n: int) -> pa.Array:
     return pa.nulls(n, column.type) if column.nullable else pa.array(np.full(n, NOT_RUN), column.type)
 
 
-def without_run(reasons: Mapping[str, str]) -> str:
-    """Say in one sentence which modules did not run, those with one reason together; empty where all did."""
+def by_reason(reasons: Mapping[str, str]) -> list[str]:
+    """Say which modules do not run, in one text for each reason."""
     together: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         together.setdefault(reason, []).append(name)
-    said = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in together.items())
-    return f"{len(reasons)} science modules did not run: {said}" if reasons else ""
+    return [f"{', '.join(names)} ({reason})" for reason, names in together.items()]
 
 
 @dataclass(frozen=True)

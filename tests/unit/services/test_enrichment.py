@@ -119,6 +119,27 @@ def test_each_detection_is_measured_with_what_was_known_by_then() -> None:
         assert alone == row
 
 
+def test_an_object_is_measured_alike_alone_and_beside_those_of_another_survey() -> None:
+    lsst = LIGHT_CURVES.append_column("survey", pa.array(["lsst"] * LIGHT_CURVES.num_rows))
+    others = supernovae(5, 25, "gr", seed=2)
+    ztf = others.set_column(0, "object_id", pa.array([f"z{name}" for name in others["object_id"].to_pylist()]))
+    ztf = ztf.append_column("survey", pa.array(["ztf"] * ztf.num_rows))
+    chosen = (*QUICK, "rainbow", "bazin", "point_lens", "brightness_trend")
+    together = fink.enrich(pa.concat_tables([lsst, ztf]), chosen).to_pylist()
+    assert together == fink.enrich(lsst, chosen).to_pylist() + fink.enrich(ztf, chosen).to_pylist()
+    assert {row["survey"] for row in together} == {"lsst", "ztf"}
+
+
+def test_an_object_that_two_surveys_saw_is_one_row() -> None:
+    seen = LIGHT_CURVES.append_column("survey", pa.array(np.where(np.arange(LIGHT_CURVES.num_rows) % 3, "lsst", "ztf")))
+    seen = seen.filter(
+        pa.array([s == "lsst" or b in "gri" for s, b in zip(*(seen[n].to_pylist() for n in ("survey", "band")), strict=True)])
+    )
+    found = fink.enrich(seen, ["rainbow", "colour"])
+    assert found.num_rows == 12
+    assert found["rainbow_peak_mjd"].null_count < 12
+
+
 def as_pandas(table: pa.Table) -> pd.DataFrame:
     frame: pd.DataFrame = table.to_pandas()
     return frame.set_index(pd.Index(range(100, 100 + table.num_rows), name="point"))
