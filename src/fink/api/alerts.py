@@ -14,13 +14,14 @@ from fink.api.arguments import Argument
 from fink.api.routes import COLUMNS, OUTPUT, TABLE, Question, Route
 from fink.columns import COLUMNS as CORE
 from fink.columns import Column
+from fink.conditions import parse_condition
 from fink.errors import NotFoundError, RequestError, did_you_mean
 from fink.services import searches
 from fink.services.searches import Interval
 from fink.surveys.public import exposure_start, public_columns, runtime_columns
 
-_RA = Argument("ra", "text", "Right ascension of the centre, ICRS [deg], or as 10h20m30s", required=True, example=150.0)
-_DEC = Argument("dec", "text", "Declination of the centre, ICRS [deg], or as -10d20m30s", required=True, example=2.2)
+_RA = Argument("ra", "list", "Right ascension of the centre, or of several, ICRS [deg], or as 10h20m30s", required=True, example=150.0)
+_DEC = Argument("dec", "list", "Declination of the centre, or of several, ICRS [deg], or as -10d20m30s", required=True, example=2.2)
 _RADIUS = Argument("radius", "number", "Radius [arcsec]", required=True, example=60, least=0, most=18000)
 _N = Argument("n", "integer", "Rows at most", default=1000, least=1, most=100_000, example=10)
 _START = Argument("startdate", "time", "Only from this time on: ISO, JD or MJD", example="")
@@ -93,23 +94,32 @@ def forced(question: Question) -> Answer:
 
 
 def cone(question: Question) -> Answer:
-    """Give the last alert of each object around a position, the nearest first."""
+    """Give the last alert of each object around a position, the nearest first; of several positions, one after the other."""
     names = question.wanted(always=("object_id", "ra", "dec", "mjd"))
     time, first_seen = _when(question)
-    rows = searches.around(
-        question.archive,
-        question.survey,
-        *_centre(question),
-        question["radius"],
-        time=time,
-        first_seen=first_seen,
-        columns=_own(names),
-        limit=question["n"],
-    )
-    return question.table(rows, names, {"v:separation_degree": (pc.divide(rows["separation"], 3600.0), _SEPARATION)})
+    centres, parts = _centres(question), []
+    for place, (ra, dec) in enumerate(centres):
+        rows = searches.around(
+            question.archive,
+            question.survey,
+            ra,
+            dec,
+            question["radius"],
+            time=time,
+            first_seen=first_seen,
+            columns=_own(names),
+            limit=question["n"],
+        )
+        parts.append(rows.append_column("place", pa.array([place] * rows.num_rows, pa.int32())))
+    rows = pa.concat_tables(parts, promote_options="permissive")
+    more = {"v:separation_degree": (pc.divide(rows["separation"], 3600.0), _SEPARATION)}
+    return question.table(rows, names, more | ({"v:position": (rows["place"], _PLACE)} if len(centres) > 1 else {}))
 
 
 _SEPARATION = Column("separation_degree", pa.float64(), "deg", "pos.angDistance", "Distance to the centre of the search")
+_PLACE = Column("place", pa.int32(), "", "meta.id", "Which of the positions that were sent, counted from 0")
+MOST_POSITIONS = 1000
+"""Positions in one question at most."""
 
 
 def _when(question: Question) -> tuple[Interval, Interval]:
@@ -124,19 +134,26 @@ def _when(question: Question) -> tuple[Interval, Interval]:
     return Interval(None, stop), Interval(start, None)
 
 
-def _centre(question: Question) -> tuple[float, float]:
+def _centres(question: Question) -> list[tuple[float, float]]:
+    """Read one or more positions."""
+    ras, decs = question["ra"], question["dec"]
+    if len(ras) != len(decs) or not 0 < len(ras) <= MOST_POSITIONS:
+        raise RequestError(f"{len(ras)} values of ra and {len(decs)} of dec; send as many of one as of the other, at most {MOST_POSITIONS}")
+    return [_centre(ra, dec) for ra, dec in zip(ras, decs, strict=True)]
+
+
+def _centre(ra: str, dec: str) -> tuple[float, float]:
     """Read a position in degrees or sexagesimal."""
     try:
-        return float(question["ra"]) % 360.0, float(question["dec"])
+        return float(ra) % 360.0, float(dec)
     except ValueError:
         from astropy.coordinates import Angle
 
-        try:
-            hours = any(letter in question["ra"] for letter in "h: ")
-            ra = Angle(question["ra"], unit="hourangle" if hours else "deg")
-            return float(ra.deg) % 360.0, float(Angle(question["dec"], unit="deg").deg)
-        except ValueError as error:
-            raise RequestError(f"ra = {question['ra']!r}, dec = {question['dec']!r} is no position; write degrees, or 10h20m30s") from error
+    try:
+        hours = any(letter in ra for letter in "h: ")
+        return float(Angle(ra, unit="hourangle" if hours else "deg").deg) % 360.0, float(Angle(dec, unit="deg").deg)
+    except ValueError as error:
+        raise RequestError(f"ra = {ra!r}, dec = {dec!r} is no position; write degrees, or 10h20m30s and -10d20m30s") from error
 
 
 def substream(question: Question) -> Answer:
@@ -144,12 +161,31 @@ def substream(question: Question) -> Answer:
     known = {name: declared.about for name, declared in filters.registry().items()}
     if not question["tag"]:
         return {name: {"description": about, "API support": True} for name, about in sorted(known.items())}
-    name = question["tag"]
-    if name not in known and name not in question.archive.ledger()["substreams"]:
-        raise RequestError(f"tag = {name!r} is no substream{did_you_mean(name, known)}; the substreams are {', '.join(sorted(known))}")
+    return _of_substream(question, question["tag"], "tag")
+
+
+def _of_substream(question: Question, name: str, argument: str) -> Answer:
+    known = {*filters.registry(), *question.archive.ledger()["substreams"]}
+    if name not in known:
+        raise RequestError(f"{argument} = {name!r} is no substream{did_you_mean(name, known)}; there are {', '.join(sorted(known))}")
     names = question.wanted()
     interval = Interval(question["startdate"], question["stopdate"])
     rows = searches.of_substream(question.archive, question.survey, name, question["n"], interval, _own(names))
+    return question.table(rows, names)
+
+
+def latests(question: Question) -> Answer:
+    """Give the newest alerts of a class that ZTF's users know, or of a substream."""
+    return _of_substream(question, question["class"], "class")
+
+
+def chosen(question: Question) -> Answer:
+    """Give the newest alerts for which a condition holds."""
+    names = question.wanted()
+    types = {column.name: column.type for column in question.vocabulary.values()}
+    condition = parse_condition(question["where"], types, {name: cut.where for name, cut in filters.named_cuts().items()})
+    interval = Interval(question["startdate"], question["stopdate"])
+    rows = searches.where(question.archive, question.survey, condition, question["n"], interval, _own(names))
     return question.table(rows, names)
 
 
@@ -180,6 +216,8 @@ def _routes() -> tuple[Route, ...]:
     about_cone = "The last alert of each object around a position, the nearest first"
     lsst_id, ztf_id = _object_argument("diaObjectId"), _object_argument("objectId")
     name = Argument("n_or_d", "list", "Number, name or designation, or several", required=True, example="")
+    of_class = Argument("class", "text", "Name of the class or substream; /classes lists them", required=True, example="first_detections")
+    condition = Argument("where", "text", "Condition in the filters' language", required=True, example="mag < 19 AND is_transient")
     tag = Argument("tag", "text", "Name of the substream; without it, the list of all", example="first_detections")
     return (
         Route("/sources", "Every alert of objects, the newest first", (lsst_id, *TABLE), sources, ("lsst",)),
@@ -189,6 +227,8 @@ def _routes() -> tuple[Route, ...]:
         Route("/conesearch", about_cone, (*where, kind, *TABLE), cone, ("lsst",)),
         Route("/conesearch", about_cone, (*where, *TABLE), cone, ("ztf",)),
         Route("/tags", "The newest alerts of a substream", (tag, _N, _START, _STOP, COLUMNS, OUTPUT), substream, bare=True),
+        Route("/latests", "The newest alerts of a class", (of_class, _N, _START, _STOP, *TABLE), latests, ("ztf",)),
+        Route("/alerts", "The newest alerts for which a condition holds", (condition, _N, _START, _STOP, *TABLE), chosen),
         Route("/sso", "Every alert of solar-system objects, in order of time", (name, *TABLE), solar_system),
     )
 

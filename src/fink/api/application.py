@@ -7,14 +7,16 @@ from importlib.metadata import version
 from json import JSONDecodeError
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Header, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from fink.api import about, alerts, stamps
 from fink.api.answers import problem, response_of
 from fink.api.arguments import read_arguments
+from fink.api.live import Feed, Place
 from fink.api.routes import Question, Route
 from fink.columns import Column
 from fink.errors import FinkError, RequestError
@@ -48,17 +50,27 @@ def build_application(archive: LiveArchive, vocabulary: Mapping[str, Column], *,
     application.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"])
     application.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=1)
     application.add_exception_handler(FinkError, _on_error)
+    application.add_exception_handler(RequestValidationError, _on_invalid)
     for route in ROUTES:
         for survey in route.surveys:
             _mount(application, route, survey, f"/{survey}/api/v1", archive, vocabulary)
             if survey == default_survey:
                 _mount(application, route, survey, "/api/v1", archive, vocabulary)
+    for survey in ("ztf", "lsst"):
+        for base in (f"/{survey}/api/v1", *(("/api/v1",) if survey == default_survey else ())):
+            _mount_live(application, survey, base, archive, vocabulary)
     return application
 
 
 def _on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, FinkError)
     return problem(error, request.url.path)
+
+
+def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    told = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
+    return problem(RequestError(told), request.url.path)
 
 
 async def _given(request: Request) -> dict[str, Any]:
@@ -101,6 +113,25 @@ def _mount(application: FastAPI, route: Route, survey: str, base: str, archive: 
             response_class=Response,
             openapi_extra=_documented(route, method),
         )
+
+
+def _mount_live(application: FastAPI, survey: str, base: str, archive: LiveArchive, vocabulary: Mapping[str, Column]) -> None:
+    def live(tag: str, columns: str = "", last_event_id: Annotated[str, Header()] = "") -> Response:
+        wanted = [name.strip() for name in columns.split(",") if name.strip()]
+        feed = Feed(archive, survey, tag, vocabulary, wanted)
+        place = Place.parse(last_event_id) if last_event_id else feed.now()
+        feed.check()
+        return StreamingResponse(feed.events(place), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    application.add_api_route(
+        f"{base}/live",
+        live,
+        methods=["GET"],
+        summary="Alerts of a substream as they are archived, as server-sent events",
+        tags=[f"{survey} {base}"],
+        operation_id=f"get {base}/live",
+        response_class=StreamingResponse,
+    )
 
 
 def _documented(route: Route, method: str) -> dict[str, Any]:

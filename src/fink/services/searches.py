@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fink.archive.embedded import EmbeddedArchive
+from fink.conditions import Condition
 from fink.errors import ArchiveError
 
 _NEEDED = ("survey", "night", "alert_id", "object_id", "mjd")
@@ -101,6 +102,24 @@ def around(
     found = last_of_each(found)
     found = found.slice(0, limit) if limit is not None else found
     return _widened(archive, found.drop_columns("separation"), columns).append_column("separation", found["separation"])
+
+
+def where(
+    archive: EmbeddedArchive,
+    survey: str,
+    condition: Condition,
+    limit: int,
+    time: Interval = ALWAYS,
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
+    """Give the newest alerts of one survey that a condition holds for."""
+    bounds = {"start": -1e9 if time.start is None else time.start, "stop": 1e9 if time.stop is None else time.stop}
+    wanted = "*" if columns is None else ", ".join(f'"{name}"' for name in dict.fromkeys((*_NEEDED, *columns)))
+    text = (
+        f"SELECT {wanted} FROM alerts WHERE survey = $survey AND mjd BETWEEN $start AND $stop AND ({condition.to_sql()}) "
+        f"ORDER BY mjd DESC, alert_id DESC LIMIT {int(limit)}"
+    )
+    return archive.sql(text, {"survey": survey, **bounds})
 
 
 def last_of_each(alerts: pa.Table) -> pa.Table:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,16 +59,23 @@ def served_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "archive"
 
 
-@pytest.fixture(scope="session")
-def served(served_archive: Path) -> Iterator[Served]:
+@contextmanager
+def serving(folder: Path) -> Iterator[Served]:
     """Start `fink serve` on a free port, and stop it as an operator would."""
-    command = [str(Path(sys.executable).parent / "fink"), "serve", "--archive", str(served_archive), "--port", "0"]
+    command = [str(Path(sys.executable).parent / "fink"), "serve", "--archive", str(folder), "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         line = next((line for line in server.stderr if "http://" in line), "")
         address = re.search(r"http://[^/]+", line)
         assert address is not None, f"the server did not start: {line}"
-        with httpx.Client(base_url=address[0], timeout=60) as client, EmbeddedArchive.reader(served_archive) as archive:
+        with httpx.Client(base_url=address[0], timeout=60) as client, EmbeddedArchive.reader(folder) as archive:
             yield Served(client, archive)
         server.terminate()
         assert server.wait(30) in (0, -15)
+
+
+@pytest.fixture(scope="session")
+def served(served_archive: Path) -> Iterator[Served]:
+    """Serve the archive of the simulated nights."""
+    with serving(served_archive) as server:
+        yield server

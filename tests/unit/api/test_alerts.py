@@ -183,3 +183,36 @@ def test_post_asks_the_same_as_get_and_the_query_string_wins(served: Served) -> 
     assert served.client.post("/api/v1/sources", json=body).json() == []
     numbers = {"ra": 10, "dec": "20", "radius": "5"}
     assert served.client.post("/api/v1/conesearch", json=numbers).status_code == 200
+
+
+def test_conditions_select_as_the_filters_do(served: Served) -> None:
+    rows = served.rows("/ztf/api/v1/alerts", where="is_transient AND mag < 20.5", n=1000, columns="i:candid")
+    known = served.archive.sql(
+        "SELECT alert_id FROM alerts WHERE survey = 'ztf' AND is_transient AND mag < 20.5 ORDER BY mjd DESC, alert_id DESC"
+    )
+    assert rows
+    assert [row["i:candid"] for row in rows] == known["alert_id"].to_pylist()
+    answer = served.get("/ztf/api/v1/alerts", where="magg < 20")
+    assert answer.status_code == 400
+    assert "did you mean mag" in answer.json()["detail"]
+
+
+def test_several_positions_are_asked_at_once(served: Served) -> None:
+    places = [served.archive.object_alerts(name, "ztf").to_pylist()[0] for name in served.archive.object_names("ZTF", "ztf", 5)]
+    body: dict[str, Any] = {
+        "ra": [place["ra"] for place in places],
+        "dec": [place["dec"] for place in places],
+        "radius": 2,
+        "columns": "i:objectId",
+    }
+    rows = served.client.post("/ztf/api/v1/conesearch", json=body).json()
+    for number, place in enumerate(places):
+        assert place["object_id"] in {row["i:objectId"] for row in rows if row["v:position"] == number}
+    body["ra"] = body["ra"][:-1]
+    assert "5 of dec" in served.client.post("/ztf/api/v1/conesearch", json=body).json()["detail"]
+
+
+def test_latests_answer_for_a_substream(served: Served) -> None:
+    asked: dict[str, Any] = {"n": 5, "columns": "i:candid"}
+    rows = served.rows("/ztf/api/v1/latests", **{"class": "first_detections"}, **asked)
+    assert rows == served.rows("/ztf/api/v1/tags", tag="first_detections", **asked)
