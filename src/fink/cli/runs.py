@@ -68,6 +68,8 @@ def _source(sources: list[str], settings: Settings, archive: EmbeddedArchive, *,
         raise ConfigError(
             f"a run reads Kafka or files, and here are both: {', '.join(sources)}; give them to two runs, one after the other"
         )
+    if addresses and again:
+        raise ConfigError("--again is for files; a topic is read once more into a new archive, or with fink reprocess from this one")
     if addresses:
         return factory.kafka_source(addresses, settings, archive, follow=follow)
     paths = [Path(source) for source in sources]

@@ -52,6 +52,11 @@ def test_a_person_reads_what_a_run_did_and_substreams_are_files(packets: Path, f
         ((".", "--form", "xml"), 2, "jsonl"),
         ((".", "--set", "run.modules=colur"), 2, "did you mean colour?"),
         ((".", "--workers", "-1"), 2, "workers"),
+        (("kafka://h:1/t", "packets"), 2, "Kafka or files"),
+        (("kafka://h:1/t", "--again"), 2, "--again is for files"),
+        (("kafka://h:1/t", "--start", "yesterday"), 2, "earliest, latest, a time"),
+        (("kafka://h:1",), 1, "names no topic"),
+        (("kafka://127.0.0.1:9/t", "--set", "kafka_in.timeout=1"), 1, "127.0.0.1:9 has not answered for 1 s"),
     ],
 )
 def test_a_run_that_cannot_begin_says_why(arguments: tuple[str, ...], status: int, said: str, fink: Fink) -> None:
