@@ -49,6 +49,7 @@ def show_module(name: NameArgument, format: FormatOption = Format.table) -> None
     module = _known(name, science.registry(), "science module")
     record: dict[str, Any] = {"name": module.name, "version": module.version, "about": _paragraphs(module.description)}
     record |= {"inputs": list(module.inputs), "where": module.where or None, "reference": module.reference or None}
+    record["reads"] = [artifact.about for artifact in module.artifacts] or None
     outputs = [_declaration(column) for column in module.outputs]
     if format is not Format.table:
         print_json(record | {"outputs": outputs})
@@ -144,10 +145,14 @@ def yield_of_filters(archive: ArchiveOption = None, config: ConfigOption = None,
     Example: `fink filter yield`
     """
     from fink import filters
+    from fink.archive.substreams import UserSubstreams
 
-    with factory.read_archive(settings_from(archive, config)) as reader:
+    settings = settings_from(archive, config)
+    with factory.read_archive(settings) as reader:
         nights = reader.statistics()
     expected = {name: s.per_night for name, s in filters.registry().items()}
+    users = (kept.substream for kept in UserSubstreams(settings.archive).all(removed=True))
+    expected |= {substream.name: (0, substream.most_per_night) for substream in users}
     show_rows(yields(nights, expected), format, columns=["substream", "survey", "night", "alerts", "selected", "expected", "remark"])
 
 

@@ -18,7 +18,7 @@ from fink.config import UserSettings
 from fink.errors import NotFoundError, RefusedError, did_you_mean
 from fink.filters.places import Area, PositionList, open_places
 from fink.filters.users import EVERYTHING, Compiled, Kind, UserSubstream, check_name
-from fink.services.trials import Trial, compiled, try_out
+from fink.services.trials import Trial, compiled, measured, try_out
 
 _HOUR = 3600.0
 
@@ -155,8 +155,10 @@ class Substreams:
         if wanted.places is not None:
             # checked and tried before anything of it is written
             substream = replace(substream, places="given")
-        trial = try_out(self._archive, compiled(substream, places))
-        self._check_trial(substream, trial)
+        chosen = compiled(substream, places)
+        self._check_cost(substream, measured(self._archive, chosen))
+        trial = try_out(self._archive, chosen)
+        self._check_yield(substream, trial)
         if wanted.places is not None:
             substream = replace(substream, places=wanted.places.write(self._archive.folder / PLACES))
         return self._kept.add(substream, "on" if on else "off"), trial
@@ -195,17 +197,19 @@ class Substreams:
                 f"{owner} has {len(others)} substreams switched on, and {self._limits.per_owner} is the limit; switch one off"
             )
 
-    def _check_trial(self, substream: UserSubstream, trial: Trial) -> None:
+    def _check_cost(self, substream: UserSubstream, cost: float | None) -> None:
+        most = self._limits.microseconds
+        if cost is not None and cost > most:
+            raise RefusedError(
+                f"{substream.name} would take {cost:.3g} us an alert, and {most:g} is the limit (users.microseconds); make it simpler"
+            )
+
+    def _check_yield(self, substream: UserSubstream, trial: Trial) -> None:
         night, selected = trial.fullest
         if selected > substream.most_per_night:
             raise RefusedError(
                 f"{substream.name} would have selected {selected:,} alerts of night {night}, and {substream.most_per_night:,} "
                 "is its limit; narrow it, or raise the limit"
-            )
-        if trial.microseconds is not None and trial.microseconds > self._limits.microseconds:
-            raise RefusedError(
-                f"{substream.name} would take {trial.microseconds:.3g} us of processor time an alert, and {self._limits.microseconds:g} "
-                "is the limit (users.microseconds); make it simpler"
             )
 
 

@@ -154,7 +154,7 @@ def position_list(table: pa.Table, names: ColumnNames, radius: float | None) -> 
     lower = {name.lower() for name in table.column_names}
     has_names = bool(names.name) or any(name in lower for name in _NAME)
     entries = table[named(table, names.name, _NAME, "name", "--name")] if has_names else pa.array(np.arange(1, len(ra) + 1))
-    texts = entries.cast(pa.string())
+    texts = entries.cast(pa.string()).fill_null("")
     return PositionList.build(ra, dec, radii, texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts)
 
 

@@ -41,6 +41,7 @@ def test_a_filter_from_its_creation_to_its_end(own: Path, fink: Fink) -> None:
     ]
     assert "my_bright 2 ana filter on mag < 18 0" in fink("filter", "list", "--archive", own).words
     assert "the bright ones" in fink("filter", "show", "my_bright", "--archive", own).words
+    assert fink("substream", "my_bright", "--archive", own, "--format", "json").document == []
     shown = fink("filter", "show", "my_bright", "--archive", own, "--format", "json").document
     assert (shown["version"], shown["owner"], shown["columns"]) == (2, "ana", ["mag"])
     for word, state in (("off", "off"), ("on", "on")):
