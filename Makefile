@@ -32,6 +32,10 @@ $(STAMP): requirements-dev.lock pyproject.toml .ci/install
 demo: env  ## Simulate a night, run the broker on it, show what happened  [DATA=path: real packets]
 	@$(BIN)/fink demo $(if $(DATA),--data "$(DATA)")
 
+.PHONY: serve
+serve: env  ## Answer questions about the demo's archive over HTTP  [ARGS="--port 8080"]
+	@$(BIN)/fink serve --archive fink-demo/archive $(ARGS)
+
 ##@ Work
 
 .PHONY: test

@@ -58,6 +58,7 @@ def modules_page() -> str:
         parts += [f"## {module.name}", module.description]
         facts = [("Version", module.version), ("Needs", ", ".join(f"`{name}`" for name in module.inputs))]
         facts += [("Runs where", f"`{module.where}`")] if module.where else []
+        facts += [("Reads", artifact.about) for artifact in module.artifacts]
         facts += [("Reference", module.reference)] if module.reference else []
         parts += [_table(("", ""), facts), _column_table(module.outputs)]
     return "\n\n".join(parts)
@@ -162,7 +163,21 @@ def decisions_list() -> str:
     return "\n".join(f"- [{title}]({titles[title]})" for title in sorted(titles))
 
 
-PARTS: dict[str, Callable[[], str]] = {"<!-- benchmarks -->": benchmarks_table, "<!-- decisions -->": decisions_list}
+def routes_list() -> str:
+    """Write the routes of the interface with their arguments."""
+    parts = []
+    for route in import_module("fink.api.application").ROUTES:
+        rows = [(f"`{a.name}`", a.kind, "required" if a.required else a.default, a.about) for a in route.arguments]
+        bases = ", ".join(f"`/{survey}/api/v1{route.path}`" for survey in route.surveys)
+        parts.append(f"### {bases}\n\n{route.about}." + (f"\n\n{_table(('Argument', 'Kind', 'Default', 'Meaning'), rows)}" if rows else ""))
+    return "\n\n".join(parts)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "<!-- benchmarks -->": benchmarks_table,
+    "<!-- decisions -->": decisions_list,
+    "<!-- routes -->": routes_list,
+}
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
