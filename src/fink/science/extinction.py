@@ -1,8 +1,8 @@
 """Extinction: how much light the dust of the Milky Way takes on the way to a source, in each band of the alert's survey.
 
 `ebv` is the reddening of Schlegel, Finkbeiner and Davis (1998, doi:10.1086/305772) at the source's place, as their maps give
-it: between pixels of 2.4 arcmin it is interpolated linearly. What is in front of the whole Milky Way is counted, so that for
-a star of our Galaxy it is a limit. The extinctions are those that Schlafly and Finkbeiner (2011) measured for this
+it: between pixels of 2.4 arcmin it is interpolated linearly. All the dust on the line of sight is counted, so that for a star
+of our Galaxy it is a limit. The extinctions are those that Schlafly and Finkbeiner (2011) measured for this
 reddening, A = R E(B-V) with R of their table 6 for a total-to-selective ratio of 3.1; the map's known error of scale, 14 %, is in
 them, and is not in `ebv`. For ZTF, which the paper does not have, R comes from the law of Fitzpatrick (1999,
 doi:10.1086/316293) at the effective wavelengths, with the offset from that law that the paper's SDSS, Pan-STARRS, DES and LSST
