@@ -126,6 +126,14 @@ class KafkaInSettings(KafkaConnection):
     )
     discover: float = Field(30, gt=0, description="Seconds between two looks for new partitions and topics that match a pattern")
     queue_megabytes: float = Field(128, gt=0, le=2000, description="Megabytes of messages that are fetched ahead")
+    clusters: dict[str, KafkaConnection] = Field(
+        default={}, description="Further clusters by name, each with the settings of a connection; kafka://NAME/TOPIC reads one"
+    )
+
+    def cluster(self, name: str) -> KafkaInSettings:
+        """Give these settings with the connection of a cluster that has a name here; of any other name they are as they are."""
+        connection = self.clusters.get(name)
+        return self if connection is None else self.model_copy(update=dict(connection))
 
     @field_validator("start")
     @classmethod
@@ -278,6 +286,9 @@ def setting_names() -> list[str]:
 def _refuse_unknown_variables() -> None:
     known = {"FINK_" + name.replace(".", "__").upper() for name in setting_names()}
     for variable in os.environ:
+        if variable.startswith("FINK_KAFKA_IN__CLUSTERS__"):
+            # the names of clusters are the user's own; what follows them is checked with the rest
+            continue
         if variable.startswith("FINK_") and "__" in variable and variable not in known:
             raise ConfigError(f"there is no setting for the environment variable {variable}{did_you_mean(variable, known)}")
 

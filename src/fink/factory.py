@@ -215,17 +215,11 @@ def kafka_source(addresses: Sequence[str], settings: Settings, archive: Embedded
     surveys.configure(settings.surveys)
     find = schema_of_id(settings)
     progress = archive.position(KAFKA_POSITIONS) if archive is not None else {}
-    sources = [
-        KafkaSource(
-            topics,
-            KafkaReader(settings.kafka_in, topics.servers),
-            MessageReader(surveys.registry(), find),
-            settings.kafka_in,
-            progress,
-            follow=follow,
-        )
-        for topics in map(KafkaTopics, addresses)
-    ]
+    sources = []
+    for topics in map(KafkaTopics, addresses):
+        reader = KafkaReader(settings.kafka_in, topics.servers)
+        messages = MessageReader(surveys.registry(), find)
+        sources.append(KafkaSource(topics, reader, messages, settings.kafka_in, progress, follow=follow))
     return sources[0] if len(sources) == 1 else SeveralSources(sources)
 
 

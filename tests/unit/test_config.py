@@ -51,3 +51,23 @@ def test_every_setting_says_what_it_is() -> None:
             assert isinstance(info.annotation, type)
             info = info.annotation.model_fields[key]
         assert info.description, name
+
+
+def test_clusters_have_names_and_their_passwords_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "fink.toml"
+    file.write_text('[kafka_in]\nstart = "latest"\n[kafka_in.clusters.lsst]\nservers = "l:9"\nprotocol = "sasl_ssl"\nusername = "me"\n')
+    monkeypatch.setenv("FINK_KAFKA_IN__CLUSTERS__LSST__PASSWORD", "secret")
+    settings = load_settings(file, {"kafka_in.outage": 5}).kafka_in
+    lsst = settings.cluster("lsst")
+    assert (lsst.start, lsst.outage, lsst.servers, lsst.client()["sasl.password"]) == ("latest", 5, "l:9", "secret")
+    assert "secret" not in repr(settings)
+    assert settings.cluster("broker:9092") is settings
+    monkeypatch.setenv("FINK_KAFKA_IN__CLUSTERS__LSST__PASSWRD", "secret")
+    with pytest.raises(ConfigError, match=r"no setting kafka_in\.clusters\.lsst\.passwrd"):
+        load_settings(file)
+
+
+@pytest.mark.parametrize("start", ["yesterday", "-1", "1.5"])
+def test_where_topics_begin_is_checked(start: str) -> None:
+    with pytest.raises(ConfigError, match=r"kafka_in\.start = .*earliest, latest, a time"):
+        load_settings(None, {"kafka_in.start": start})

@@ -39,7 +39,8 @@ class KafkaTopics:
     Parameters
     ----------
     address
-        As a person writes it; without hosts the setting kafka_in.servers gives them.
+        As a person writes it. In the place of hosts may stand the name of a cluster in the settings, or nothing: then the
+        setting kafka_in.servers gives them.
 
     Raises
     ------
@@ -86,18 +87,20 @@ class KafkaReader:
     settings
         How the cluster is reached.
     servers
-        Its servers, where the address names some.
+        Its servers, or the name of a cluster in the settings, where the address has one.
     """
 
     def __init__(self, settings: KafkaInSettings, servers: str = "") -> None:
-        self._settings = settings
-        self.servers = servers or settings.servers
+        named = servers in settings.clusters
+        self._section = f"kafka_in.clusters.{servers}" if named else "kafka_in"
+        self._settings = settings = settings.cluster(servers)
+        self.servers = settings.servers if named or not servers else servers
         if not self.servers:
-            raise SourceError("the address names no Kafka server, and the setting kafka_in.servers neither; write kafka://HOST:PORT/TOPIC")
+            raise SourceError(f"no Kafka server is named; write kafka://HOST:PORT/TOPIC, or set {self._section}.servers")
         for name in ("ca", "certificate", "key"):
             path = getattr(settings, name)
             if path is not None and not path.is_file():
-                raise SourceError(f"there is no file {path}, which the setting kafka_in.{name} names")
+                raise SourceError(f"there is no file {path}, which the setting {self._section}.{name} names")
         common = settings.client() | {"bootstrap.servers": self.servers, "log_level": 0, "error_cb": self._note}
         reading = {
             "group.id": settings.group,
@@ -123,7 +126,14 @@ class KafkaReader:
         try:
             return kind(dict(settings))
         except KafkaException as error:
-            raise SourceError(f"Kafka at {self.servers} cannot be used so: {error.args[0].str()}; look at the settings kafka_in") from error
+            raise SourceError(
+                f"Kafka at {self.servers} cannot be used so: {error.args[0].str()}; look at the settings {self._section}"
+            ) from error
+
+    @property
+    def user(self) -> str:
+        """Who reads, in words."""
+        return f"user {self._settings.username}" if "sasl" in self._settings.protocol else "this client"
 
     # Whether it answers
 
@@ -174,14 +184,14 @@ class KafkaReader:
         """Say what is wrong with the cluster, and what to do about it."""
         error = self._trouble
         if error is not None and error.code() in _LOGIN:
-            who = f"user {self._settings.username} by {self._settings.mechanism}" if "sasl" in self._settings.protocol else "this client"
-            remedy = "set kafka_in.username, kafka_in.mechanism and the environment variable FINK_KAFKA_IN__PASSWORD"
+            who = f"{self.user} by {self._settings.mechanism}" if "sasl" in self._settings.protocol else self.user
+            variable = f"FINK_{self._section}.PASSWORD".replace(".", "__").upper()
+            remedy = f"set {self._section}.username, {self._section}.mechanism and the environment variable {variable}"
             return f"Kafka at {self.servers} does not let {who} in: {error.str()}; {remedy}"
         why = f" ({error.str()})" if error is not None else ""
-        said = f"{self._settings.protocol}, kafka_in.protocol"
         return (
             f"Kafka at {self.servers} has not answered for {seconds:.0f} s{why}; is it running, is this its address, "
-            f"and does it speak {said}?"
+            f"and does it speak {self._settings.protocol} ({self._section}.protocol)?"
         )
 
     # What is there

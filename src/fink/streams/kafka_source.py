@@ -281,10 +281,8 @@ class KafkaSource:
         elif error.code() in _OVERTAKEN:
             self._overtaken(lane)
         elif error.code() in _FORBIDDEN:
-            who = f"user {self._settings.username}" if self._settings.username else "who does not log in"
-            raise SourceError(
-                f"{self._reader.servers} does not let {who} read {place(lane.partition)}: {error.str()}; ask for its access list"
-            )
+            spot = f"{place(lane.partition)}: {error.str()}"
+            raise SourceError(f"{self._reader.servers} does not let {self._reader.user} read {spot}; ask for the right to")
         elif error.code() in _GONE:
             # the next look at the topics decides
             self._looked_at = 0.0

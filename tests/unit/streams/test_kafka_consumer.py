@@ -51,6 +51,11 @@ def test_servers_come_from_the_address_else_from_the_settings() -> None:
         assert reader.servers == "set:9092"
     with pytest.raises(SourceError, match=r"kafka_in\.servers"):
         KafkaReader(KafkaInSettings.model_validate({}))
+    named = KafkaInSettings.model_validate({"servers": "set:9092", "clusters": {"lsst": {"servers": "l:9"}, "ztf": {}}})
+    with closing(KafkaReader(named, "lsst")) as reader:
+        assert reader.servers == "l:9"
+    with pytest.raises(SourceError, match=r"kafka_in\.clusters\.ztf\.servers"):
+        KafkaReader(named, "ztf")
 
 
 def test_a_certificate_that_is_not_there_is_named() -> None:

@@ -6,9 +6,11 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import (
@@ -23,13 +25,14 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
+from fink import factory
 from fink.codecs.containers import container_of
 from fink.codecs.writers import SchemaStore, wire_prefix
 from fink.config import BatchSettings, KafkaInSettings, load_settings
 from fink.errors import SourceError
 from fink.factory import schema_of_id
 from fink.simulator.survey import SimulatedNight
-from fink.streams import SourceBatch
+from fink.streams import Source, SourceBatch
 from fink.streams.kafka_consumer import KafkaReader, KafkaTopics
 from fink.streams.kafka_positions import Position, topic_states
 from fink.streams.kafka_source import KafkaSource
@@ -91,7 +94,7 @@ def some(reading: KafkaSource, enough: int, seconds: float = 40) -> list[SourceB
     return found
 
 
-def rest(reading: KafkaSource) -> list[SourceBatch]:
+def rest(reading: Source) -> list[SourceBatch]:
     found = []
     while (batch := reading.next_batch(LIMITS, allocate)) is not None:
         found += [] if batch.idle else [batch]
@@ -181,6 +184,37 @@ def test_users_log_in_and_connections_are_encrypted(kafka: Kafka, listener: str,
     trust: dict[str, Any] = {"ca": kafka.server.certificate} if "tls" in listener else {}
     with source(kafka, topic, servers=kafka.server.address(listener), **said, **trust) as reading:
         assert len(given(rest(reading))) == 5
+
+
+def test_clusters_that_want_other_logins_are_read_in_one_run(kafka: Kafka, tmp_path: Path) -> None:
+    ztf, lsst = kafka.topic(), kafka.topic()
+    kafka.produce(ztf, messages_of(FIRST))
+    kafka.produce(lsst, messages_of(LSST))
+    login = {"protocol": "sasl_plaintext", "username": "bob", "password": USERS["bob"]}
+    file = tmp_path / "fink.toml"
+    lines = [f'{name} = "{value}"' for name, value in (login | {"servers": kafka.server.address("sasl")}).items()]
+    file.write_text("[kafka_in.clusters.rubin]\n" + "\n".join(lines))
+    reading = factory.kafka_source([f"kafka://{kafka.bootstrap}/{ztf}", f"kafka://rubin/{lsst}"], load_settings(file))
+    batches = rest(reading)
+    assert {batch.source: len(given([b for b in batches if b.source == batch.source])) for batch in batches} == {
+        f"kafka://{kafka.bootstrap}/{ztf}": len(FIRST.packets),
+        f"kafka://rubin/{lsst}": len(LSST.packets),
+    }
+
+
+def test_what_is_fetched_ahead_is_bounded(kafka: Kafka) -> None:
+    topic, process = kafka.topic(), psutil.Process()
+    large = np.random.default_rng(1).bytes(900_000)
+    kafka.produce(topic, [large] * 150)
+    limits = BatchSettings.model_validate({"megabytes": 1, "seconds": 0.1})
+    with source(kafka, topic, queue_megabytes=5) as reading:
+        first = reading.next_batch(limits, allocate)
+        before = process.memory_info().rss
+        time.sleep(2)
+        ahead = process.memory_info().rss - before
+        items = [*(first.quarantined if first else ()), *(item for batch in rest(reading) for item in batch.quarantined)]
+    assert ahead < 60e6
+    assert len(items) == 150
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
