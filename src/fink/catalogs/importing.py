@@ -230,7 +230,8 @@ def _write_version(catalogue: Catalogue, staged: _Staged, names: tuple[str, ...]
     spill = folder.parent / "spill"
     with duckdb.connect(config={"memory_limit": f"{megabytes}MB", "temp_directory": str(spill)}) as connection:
         connection.execute(f"CREATE VIEW staged AS SELECT * FROM read_parquet('{staged.path}', file_row_number = true)")
-        words = {name: found for name, kind in types.items() if kind == "string" and (found := _words(connection, name)) is not None}
+        texts = {name: _words(connection, name, staged.rows) for name, kind in types.items() if kind == "string"}
+        words = {name: found for name, found in texts.items() if found is not None}
         tiers = _tiers(connection)
         sources = connection.sql("SELECT * FROM staged ORDER BY _tier, _cell, file_row_number").to_arrow_reader(ROWS_AT_ONCE)
         _write_sources(folder, sources, staged.rows, types, words, tiers)
@@ -263,10 +264,11 @@ def _fingerprint(record: CatalogueRecord) -> str:
     return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]
 
 
-def _words(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[str, ...] | None:
+def _words(connection: duckdb.DuckDBPyConnection, name: str, rows: int) -> tuple[str, ...] | None:
     """Give the different texts of a column in order; None where they are too many to be worth codes."""
-    found = connection.execute(f'SELECT DISTINCT "{name}" FROM staged WHERE "{name}" IS NOT NULL LIMIT {_MOST_WORDS + 1}').fetchall()
-    return tuple(sorted(word for (word,) in found)) if len(found) <= _MOST_WORDS else None
+    most = min(_MOST_WORDS, rows // 4)
+    found = connection.execute(f'SELECT DISTINCT "{name}" FROM staged WHERE "{name}" IS NOT NULL LIMIT {most + 1}').fetchall()
+    return tuple(sorted(word for (word,) in found)) if len(found) <= most else None
 
 
 def _tiers(connection: duckdb.DuckDBPyConnection) -> tuple[Tier, ...]:

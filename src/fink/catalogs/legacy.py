@@ -23,7 +23,12 @@ legacy = Catalogue(
         ),
         Field("star_probability", "pstar", pa.float32(), "", "stat.probability;src.class.starGalaxy", "Probability that it is a star"),
         Field(
-            "clean", ("fclean = 1", "fqual = 1"), pa.bool_(), "", "meta.code.qual", "Whether the redshift is of those that its makers trust"
+            "clean",
+            ("TRY_CAST(fclean AS INTEGER) = 1", "TRY_CAST(fqual AS INTEGER) = 1"),
+            pa.bool_(),
+            "",
+            "meta.code.qual",
+            "Whether the redshift is of those that its makers trust",
         ),
     ),
     radius=1.5,

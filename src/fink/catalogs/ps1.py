@@ -28,5 +28,5 @@ ps1 = Catalogue(
     licence="free use with citation",
     ra=("raMean", "ramean", "ra", "RAJ2000"),
     dec=("decMean", "decmean", "dec", "DEJ2000"),
-    where=("ps_score BETWEEN 0 AND 1", "PSscore BETWEEN 0 AND 1"),
+    where=("TRY_CAST(ps_score AS DOUBLE) BETWEEN 0 AND 1", "TRY_CAST(PSscore AS DOUBLE) BETWEEN 0 AND 1"),
 )

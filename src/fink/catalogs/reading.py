@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import re
-import tempfile
 import urllib.request
 import warnings
 import zipfile
@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice, takewhile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -66,8 +67,9 @@ def is_address(source: str) -> bool:
 def _remote_partitions(address: str) -> list[str]:
     """List the partitions of a HATS catalogue on a server from its ``partition_info.csv``."""
     with _opened(f"{address}/partition_info.csv") as answer:
-        table = duckdb.read_csv(io.BytesIO(answer.read())).fetchall()
-    found = [f"{address}/dataset/Norder={order}/Dir={pixel // 10000 * 10000}/Npix={pixel}.parquet" for order, pixel, *_ in table]
+        rows = list(csv.DictReader(answer.read().decode().splitlines(), skipinitialspace=True))
+    pixels = [(int(row["Norder"]), int(row["Npix"])) for row in rows]
+    found = [f"{address}/dataset/Norder={order}/Dir={pixel // 10000 * 10000}/Npix={pixel}.parquet" for order, pixel in pixels]
     if not found:
         raise CatalogueError(f"{address} lists no partitions; is it a HATS catalogue?")
     return found
@@ -171,7 +173,7 @@ def _csv(part: str, wanted: Collection[str], stack: ExitStack) -> pa.RecordBatch
 
 def _unzipped(part: str, stack: ExitStack) -> str:
     """Unpack the only file of a zip archive beside others that are temporary."""
-    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    folder = stack.enter_context(TemporaryDirectory())
     with zipfile.ZipFile(part) as archive:
         names = [name for name in archive.namelist() if _suffix(name)]
         if len(names) != 1:
@@ -247,8 +249,11 @@ def _read_cds(part: str) -> Any:
     description = Path(part).with_name("ReadMe")
     if not description.exists():
         raise CatalogueError(f"{part} needs the ReadMe of its catalogue beside it, which says what its columns are")
-    name = Path(part).name.removesuffix(".gz")
-    return Table.read(part, format="ascii.cds", readme=str(description), table_name=name) if name else None
+    with TemporaryDirectory() as folder:
+        # the description knows the table by its name, which is that without .gz
+        path = Path(folder) / Path(part).name.removesuffix(".gz")
+        path.write_bytes(gzip.decompress(Path(part).read_bytes()) if part.endswith(".gz") else Path(part).read_bytes())
+        return Table.read(str(path), format="ascii.cds", readme=str(description)).as_array()
 
 
 _READERS: dict[str, Callable[[str, Collection[str], ExitStack], pa.RecordBatchReader]] = {

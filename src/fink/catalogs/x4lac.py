@@ -17,7 +17,14 @@ x4lac = Catalogue(
         Field(
             "class", "CLASS", pa.string(), "", "src.class", "Optical class: bll, fsrq, bcu, rdg…, in capitals where the association is firm"
         ),
-        Field("redshift", "CASE WHEN Redshift > 0 THEN Redshift END", pa.float32(), "", "src.redshift", "Redshift of the counterpart"),
+        Field(
+            "redshift",
+            "CASE WHEN TRY_CAST(Redshift AS DOUBLE) > 0 THEN Redshift END",
+            pa.float32(),
+            "",
+            "src.redshift",
+            "Redshift of the counterpart",
+        ),
         Field("counterpart", "ASSOC1", pa.string(), "", "meta.id.assoc", "Name of the counterpart", False),
         Field("counterpart_ra", "RA_Counterpart", pa.float64(), "deg", "pos.eq.ra", "Right ascension of the counterpart, ICRS", False),
         Field("counterpart_dec", "DEC_Counterpart", pa.float64(), "deg", "pos.eq.dec", "Declination of the counterpart, ICRS", False),
