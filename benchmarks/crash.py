@@ -31,6 +31,10 @@ BATCH = 100
 SNAPSHOT_TABLES = {"alerts": "survey, alert_id", "points": "survey, night, alert_id, mjd, kind, band, point_id, detector"}
 
 
+Begun = Callable[[subprocess.Popen[bytes]], None]
+"""Told that a run holds its archive; may wait for what must happen before the time to its end is counted."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """What an archive and its substream files hold, in a form that can be compared."""
@@ -118,11 +122,11 @@ def run_to_the_end(command: Sequence[str]) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
-def run_and_kill(command: Sequence[str], folder: Path, after: float, begun: Callable[[], None] = lambda: None) -> bool:
+def run_and_kill(command: Sequence[str], folder: Path, after: float, begun: Begun = lambda process: None) -> bool:
     """Start a run and kill all its processes some time [s] after it has begun; say whether it was still running."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
     _wait_for_lock(folder / "archive" / "LOCK", process)
-    begun()
+    begun(process)
     try:
         _, errors = process.communicate(timeout=after)
     except subprocess.TimeoutExpired:

@@ -11,13 +11,14 @@ import hashlib
 import io
 import json
 import random
+import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.chain import FIRST
-from benchmarks.crash import Snapshot, run_and_kill, run_to_the_end, snapshot
+from benchmarks.crash import Begun, Snapshot, run_and_kill, run_to_the_end, snapshot
 from benchmarks.result import Result
 from fink.codecs.containers import container_of
 from fink.services.kafka_server import KafkaServer
@@ -34,6 +35,8 @@ from fink.simulator.survey import SimulatedNight, simulate_nights
 
 TOPIC, PARTITIONS, BATCH = "ztf_alerts", 4, 500
 ALERTS, KILLS, SERVER_KILLS = 200_000, 300, 20
+AT_WORK = 0.75
+"""Share of the kills whose time counts from a run's first write; the others fall into its start."""
 
 
 class Broker:
@@ -163,7 +166,17 @@ class Tally:
 
     kills: int = 0
     server_kills: int = 0
-    lives: int = 0
+
+
+def wait_for_work(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a run writes alerts into its archive, or ends."""
+    before = float("inf")
+    while process.poll() is None:
+        size = sum(path.stat().st_size for path in (folder / "archive" / "lake").rglob("*") if path.exists() and path.is_file())
+        if size > before:
+            return
+        before = size
+        time.sleep(0.02)
 
 
 def disturb(broker: Broker, kills: int, server_kills: int, seconds: float, seed: int = 0) -> Tally:
@@ -177,33 +190,33 @@ def disturb(broker: Broker, kills: int, server_kills: int, seconds: float, seed:
     rng, tally = random.Random(seed), Tally()
     events = ["run"] * kills + ["server"] * server_kills
     rng.shuffle(events)
-    mean = 0.6 * seconds / max(len(events), 1)
+    mean = 0.6 * seconds / max(AT_WORK * len(events), 1)
     for event in events:
-        tally.lives += 1
+        at_work = event == "server" or rng.random() < AT_WORK
+        begun: Begun = partial(wait_for_work, broker.folder) if at_work else lambda process: None
         wait = rng.expovariate(1 / mean)
         if event == "server":
-            running = _kill_server_under_a_run(broker, wait, rng.expovariate(1 / mean))
+            running = _kill_server_under_a_run(broker, wait, rng.expovariate(1 / mean), begun)
             tally.server_kills += 1
         else:
-            running = run_and_kill(broker.command(), broker.folder, wait)
+            running = run_and_kill(broker.command(), broker.folder, wait, begun)
             tally.kills += running
         if not running:
             break
     return tally
 
 
-def _kill_server_under_a_run(broker: Broker, before: float, after: float) -> bool:
-    """Kill the server under a run, start it again, and kill the run some time later."""
+def _kill_server_under_a_run(broker: Broker, before: float, after: float, begun: Begun) -> bool:
+    """Kill the server under a run, start it again, and kill the run when it has gone on for a while."""
 
-    def end_and_begin() -> None:
+    def end_and_begin(process: subprocess.Popen[bytes]) -> None:
+        begun(process)
         time.sleep(before)
         broker.server.kill()
         broker.server.up()
+        begun(process)
 
-    chaos = threading.Thread(target=end_and_begin)
-    running = run_and_kill(broker.command(), broker.folder, before + after + 10.0, chaos.start)
-    chaos.join()
-    return running
+    return run_and_kill(broker.command(), broker.folder, after, end_and_begin)
 
 
 def measure(short: bool = False, n: int | None = None, alerts: int | None = None) -> Result:

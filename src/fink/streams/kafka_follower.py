@@ -7,9 +7,9 @@ slow, away or restarted while the stream goes on.
 
 from __future__ import annotations
 
+import logging
 import math
 import re
-import sys
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -29,6 +29,8 @@ from fink.streams.kafka_session import Answer, Connect, Delivery, Destination, F
 from fink.streams.output_packets import Added, output_packets, with_entries
 from fink.tables import Packets
 
+LOGGER = logging.getLogger("fink.kafka")
+
 COMMITS_AT_ONCE = 64
 """Commits in one transaction at most."""
 
@@ -37,6 +39,9 @@ BYTES_AT_ONCE = 32_000_000
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 """Seconds before a new session after the first failure, doubled each time, and at most."""
+
+TOPIC_SETTINGS = {"compression.type": "producer", "message.timestamp.type": "LogAppendTime"}
+"""Settings of every new topic. The server's clock counts: with a producer's that is wrong messages are refused, or deleted at once."""
 
 _MILLISECONDS_PER_DAY = 86_400_000
 
@@ -55,7 +60,7 @@ def destination(settings: KafkaOutSettings) -> Destination:
         positions=settings.positions,
         partitions=settings.partitions,
         replicas=settings.replicas,
-        topic_settings={"cleanup.policy": "delete", "retention.ms": str(retention), "compression.type": "producer"},
+        topic_settings={"cleanup.policy": "delete", "retention.ms": str(retention), **TOPIC_SETTINGS},
         compression=settings.compression,
         most_bytes=int(settings.message_megabytes * 1e6),
         timeout=settings.timeout,
@@ -90,7 +95,7 @@ class KafkaFollower:
         archive: Committed,
         settings: KafkaOutSettings,
         connect: Connect | None = None,
-        say: Callable[[str], None] = lambda text: print(f"fink: {text}", file=sys.stderr),
+        say: Callable[[str], None] = LOGGER.warning,
     ) -> None:
         self.name, self.max_lag = f"kafka:{settings.name}", settings.max_lag
         self._archive, self._settings, self._say = archive, settings, say

@@ -48,7 +48,7 @@ _SETTLING = frozenset(
 )
 """Errors of a topic that was just made, or whose server has just begun."""
 
-_POSITIONS = {"cleanup.policy": "compact", "compression.type": "producer"}
+_POSITIONS = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
 _TAKEN = KafkaError.TOPIC_ALREADY_EXISTS
 
 

@@ -186,6 +186,7 @@ def test_topics_are_made_as_the_settings_say_also_where_nothing_was_selected_yet
     topic = topic_name(stage.own("fast"), "ztf")
     settings = stage.topic_settings(topic)
     expected = {"retention.ms": str(2 * 86_400_000), "max.message.bytes": "3000200", "cleanup.policy": "delete"}
+    expected |= {"message.timestamp.type": "LogAppendTime"}
     assert {name: settings[name] for name in expected} == expected
     assert len(stage.kafka.admin().list_topics(topic, timeout=30).topics[topic].partitions) == 4
     assert stage.topic_settings(f"{stage.name}-positions")["cleanup.policy"] == "compact"
