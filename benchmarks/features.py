@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import light_curve
 import numpy as np
 
 from benchmarks.batches import lsst_like, ztf_real
@@ -20,6 +19,7 @@ from fink.science.light_curve_features import MAG_BANDS, light_curve_features
 from fink.science.total_brightness import total_brightness
 from fink.tables import AlertBatch
 from shared_data import shared_data_folder  # benchmarks.batches puts the tests on the path
+from unit.science.feature_reference import REFERENCE
 
 BATCH = 4000
 REFERENCE_ALERTS = 400
@@ -80,32 +80,4 @@ def series_of(curves: LightCurves) -> Series:
 
 def run_reference(series: Series) -> object:
     """Extract the same features with light-curve."""
-    return [_REFERENCE(time, value, error, sorted=True, check=False, fill_value=np.nan) for time, value, error in series]
-
-
-_REFERENCE = light_curve.Extractor(
-    light_curve.Mean(),
-    light_curve.WeightedMean(),
-    light_curve.StandardDeviation(),
-    light_curve.Median(),
-    light_curve.Amplitude(),
-    light_curve.BeyondNStd(nstd=1),
-    light_curve.Cusum(),
-    light_curve.InterPercentileRange(quantile=0.1),
-    light_curve.Kurtosis(),
-    light_curve.LinearTrend(),
-    light_curve.LinearFit(),
-    light_curve.MagnitudePercentageRatio(quantile_numerator=0.4, quantile_denominator=0.05),
-    light_curve.MagnitudePercentageRatio(quantile_numerator=0.2, quantile_denominator=0.1),
-    light_curve.MaximumSlope(),
-    light_curve.MedianAbsoluteDeviation(),
-    light_curve.MedianBufferRangePercentage(quantile=0.1),
-    light_curve.PercentAmplitude(),
-    light_curve.MeanVariance(),
-    light_curve.AndersonDarlingNormal(),
-    light_curve.ReducedChi2(),
-    light_curve.Skew(),
-    light_curve.StetsonK(),
-    light_curve.Eta(),
-    light_curve.ExcessVariance(),
-)
+    return [REFERENCE(time, value, error, sorted=True, check=False, fill_value=np.nan) for time, value, error in series]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Self
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from fink.lightcurves import DETECTION, LIMIT, SAME_TIME, LightCurves
+from fink.lightcurves import DETECTION, FORCED, LIMIT, SAME_TIME, LightCurves
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,44 @@ def one_of_an_exposure(offsets: Any, mjd: Any, band: Any, kind: Any) -> Any:
                     keep[j] = False
                 before -= 1
     return keep
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def points_of_band(
+    first: int, last: int, wanted: int, mjd: Any, band: Any, kind: Any, flux: Any, flux_err: Any, min_snr: float, chosen: Any
+) -> int:
+    """Choose the measured points of a band in one light curve, one of each time, detections before forced photometry.
+
+    Parameters
+    ----------
+    first, last
+        Where the light curve begins and ends among the points.
+    wanted
+        The band.
+    mjd, band, kind, flux, flux_err
+        Of all points (m,); which flux is the caller's choice.
+    min_snr
+        Least signal-to-noise ratio.
+    chosen
+        (k,) int64, is filled with the places of the points, in order of time.
+
+    Returns
+    -------
+    How many there are.
+    """
+    n = 0
+    for j in range(first, last):
+        if band[j] != wanted or kind[j] == LIMIT or not (0.0 < flux_err[j] < inf and abs(flux[j]) < inf):
+            continue
+        if not min_snr <= np.float64(flux[j]) / flux_err[j] < inf:
+            continue
+        if n > 0 and mjd[j] - mjd[chosen[n - 1]] < SAME_TIME:
+            if kind[chosen[n - 1]] == FORCED and kind[j] != FORCED:
+                chosen[n - 1] = j
+            continue
+        chosen[n] = j
+        n += 1
+    return n
 
 
 def transient_points(lightcurves: LightCurves, before: float) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 
 from fink.columns import Column
 from fink.fitting import weighted_line
-from fink.lightcurves import AB_ZERO, FORCED, LIMIT, SAME_TIME, LightCurves
+from fink.fitting.points import points_of_band
+from fink.lightcurves import AB_ZERO, LIMIT, LightCurves
 from fink.science import Columns, science_module
 
 BANDS, MAG_BANDS = "ugrizy", "gri"
@@ -180,7 +181,7 @@ def _features(
         for b in range(len(BANDS)):
             if used[b] < 0:
                 continue
-            m = _points_of(first, last, used[b], mjd, band, kind, flux, flux_err, chosen)
+            m = points_of_band(first, last, used[b], mjd, band, kind, flux, flux_err, -inf, chosen)
             if m == 0:
                 continue
             for j in range(m):
@@ -215,22 +216,6 @@ def _bands_used(first: int, last: int, band: Any, kind: Any, letters: Any, blues
         if letter >= 0 and counts[b] > 0 and (used[letter] < 0 or counts[b] > counts[used[letter]]):
             used[letter] = b
     return used
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _points_of(first: int, last: int, wanted: int, mjd: Any, band: Any, kind: Any, flux: Any, flux_err: Any, chosen: Any) -> int:
-    """Choose the measured points of a band, one of each time, detections before forced photometry; gives how many."""
-    m = 0
-    for j in range(first, last):
-        if band[j] != wanted or kind[j] == LIMIT or not (0.0 < flux_err[j] < inf and abs(flux[j]) < inf):
-            continue
-        if m > 0 and mjd[j] - mjd[chosen[m - 1]] < SAME_TIME:
-            if kind[chosen[m - 1]] == FORCED and kind[j] != FORCED:
-                chosen[m - 1] = j
-            continue
-        chosen[m] = j
-        m += 1
-    return m
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

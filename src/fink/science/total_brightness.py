@@ -16,7 +16,7 @@ is 0.99 and the mean chi-square 0.99.
 
 from __future__ import annotations
 
-from math import inf, log10, sqrt
+from math import log10, sqrt
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from fink.columns import Column
-from fink.lightcurves import AB_ZERO, FORCED, LIMIT, SAME_TIME, LightCurves, own_points
+from fink.fitting.points import points_of_band
+from fink.lightcurves import AB_ZERO, LightCurves, own_points
 from fink.science import Columns, science_module
 
 Floats = NDArray[np.float64]
@@ -117,22 +118,6 @@ def _change(flux: Floats, error: Floats, template: Floats, template_err: Floats)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _good_points(first: int, last: int, wanted: int, mjd: Any, band: Any, kind: Any, total: Any, total_err: Any, chosen: Any) -> int:
-    """Choose the points of a band whose total flux has three sigma, one of each time; gives how many."""
-    m = 0
-    for j in range(first, last):
-        if band[j] != wanted or kind[j] == LIMIT or not (0.0 < total_err[j] < inf and MIN_SNR <= total[j] / total_err[j] < inf):
-            continue
-        if m > 0 and mjd[j] - mjd[chosen[m - 1]] < SAME_TIME:
-            if kind[chosen[m - 1]] == FORCED and kind[j] != FORCED:
-                chosen[m - 1] = j
-            continue
-        chosen[m] = j
-        m += 1
-    return m
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _nearest(at: float, points: Any, start: int, mjd: Any) -> int:
     """Find the place of the point nearest in time to ``at``, the earlier of equals, searching forward from ``start``."""
     best = start
@@ -215,12 +200,12 @@ def _colours(
         if now < 0:
             continue
         mine = band[now]
-        m = _good_points(first, last, mine, mjd, band, kind, total, total_err, one)
+        m = points_of_band(first, last, mine, mjd, band, kind, total, total_err, MIN_SNR, one)
         most = 0
         for b in bluest_first:
             if m == 0 or b == mine or survey[b] != survey[mine]:
                 continue
-            k = _good_points(first, last, b, mjd, band, kind, total, total_err, other)
+            k = points_of_band(first, last, b, mjd, band, kind, total, total_err, MIN_SNR, other)
             matched = _match(one[:m], other[:k], mjd, partner)
             if matched > most:
                 most, bluer = matched, rank[mine] < rank[b]

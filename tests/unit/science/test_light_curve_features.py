@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-import light_curve
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,34 +17,9 @@ from alert_batches import light_curves
 from fink.lightcurves import AB_ZERO, DETECTION, FORCED, LIMIT, Band, LightCurves
 from fink.science.light_curve_features import BANDS, FEATURES, FLUX_FEATURES, MAG_BANDS, MAG_FEATURES, light_curve_features, measure
 from shared_data import shared_data
+from unit.science.feature_reference import REFERENCE
 from unit.science.fink_today import RENAMED, Row, lsst_alerts, ztf_alerts
 
-REFERENCE = light_curve.Extractor(
-    light_curve.Mean(),
-    light_curve.WeightedMean(),
-    light_curve.StandardDeviation(),
-    light_curve.Median(),
-    light_curve.Amplitude(),
-    light_curve.BeyondNStd(nstd=1),
-    light_curve.Cusum(),
-    light_curve.InterPercentileRange(quantile=0.1),
-    light_curve.Kurtosis(),
-    light_curve.LinearTrend(),
-    light_curve.LinearFit(),
-    light_curve.MagnitudePercentageRatio(quantile_numerator=0.4, quantile_denominator=0.05),
-    light_curve.MagnitudePercentageRatio(quantile_numerator=0.2, quantile_denominator=0.1),
-    light_curve.MaximumSlope(),
-    light_curve.MedianAbsoluteDeviation(),
-    light_curve.MedianBufferRangePercentage(quantile=0.1),
-    light_curve.PercentAmplitude(),
-    light_curve.MeanVariance(),
-    light_curve.AndersonDarlingNormal(),
-    light_curve.ReducedChi2(),
-    light_curve.Skew(),
-    light_curve.StetsonK(),
-    light_curve.Eta(),
-    light_curve.ExcessVariance(),
-)
 COMPARED = (*FEATURES[: FEATURES.index("n_points")], "eta", "excess_variance")
 SPREADS = ("amplitude", "inter_percentile_range_10", "median_absolute_deviation", "median_buffer_range_10", "percent_amplitude")
 """What the reference calls zero for a single point; here it is null."""
