@@ -228,7 +228,7 @@ def _write_version(catalogue: Catalogue, staged: _Staged, names: tuple[str, ...]
     folder.mkdir()
     types = {catalogue.column(one).name: str(one.type) for one in catalogue.fields if one.name not in staged.missing}
     spill = folder.parent / "spill"
-    with duckdb.connect(config={"memory_limit": f"{megabytes}MB", "temp_directory": str(spill)}) as connection:
+    with duckdb.connect(config={"memory_limit": f"{megabytes}MB", "temp_directory": str(spill), "threads": 2}) as connection:
         connection.execute(f"CREATE VIEW staged AS SELECT * FROM read_parquet('{staged.path}', file_row_number = true)")
         texts = {name: _words(connection, name, staged.rows) for name, kind in types.items() if kind == "string"}
         words = {name: found for name, found in texts.items() if found is not None}

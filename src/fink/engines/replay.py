@@ -6,6 +6,8 @@ the commit names.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 
@@ -17,8 +19,13 @@ from fink.errors import ArchiveError, PlanError
 from fink.tables import Packets
 
 
-def replay_commit(archive: EmbeddedArchive, number: int, plan: Plan) -> list[str]:
+def replay_commit(archive: EmbeddedArchive, number: int, plan: Plan, artifacts: Path | None = None) -> list[str]:
     """Compute a commit again and name the columns, and the users' substreams, that come out differently; none is hoped for.
+
+    Parameters
+    ----------
+    artifacts
+        Folder where the versions of catalogues that answered then are looked for, where they are others than the plan's.
 
     Raises
     ------
@@ -26,9 +33,13 @@ def replay_commit(archive: EmbeddedArchive, number: int, plan: Plan) -> list[str
         If the plan is not the one that the commit names.
     ArchiveError
         If a packet was not kept.
+    ArtifactError
+        If a version of a catalogue is no longer there.
     """
     commit = archive.commit(number)
     made = archive.plan(commit.plan_id)
+    if artifacts is not None:
+        plan = plan.with_versions(artifacts, made.artifacts)
     if plan.record.identity != made.standing.identity:
         raise PlanError(
             f"commit {number} was made with plan {made.standing.identity}, this one is {plan.record.identity}; replay with that version"
