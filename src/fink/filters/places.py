@@ -6,7 +6,9 @@ Both are written once, in a folder named after their content, and mapped into me
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -175,18 +177,35 @@ def _mapped(path: Path) -> NDArray[Any]:
 
 
 class _making:
-    """A folder that is written aside and then has its name, in one step; None where it is there already."""
+    """A folder that is written aside, synced, and then has its name, in one step; None where it is there already."""
 
     def __init__(self, folder: Path, identity: str) -> None:
-        self._path, self._aside = folder / identity, folder / f".{identity}"
+        self._path, self._aside = folder / identity, None if (folder / identity).exists() else folder
 
     def __enter__(self) -> Path | None:
-        if self._path.exists():
-            return None
-        shutil.rmtree(self._aside, ignore_errors=True)
-        self._aside.mkdir(parents=True)
+        if self._aside is not None:
+            self._aside.mkdir(exist_ok=True)
+            self._aside = Path(tempfile.mkdtemp(prefix=".new-", dir=self._aside))
         return self._aside
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None and self._aside.exists():
-            self._aside.rename(self._path)
+        if self._aside is None:
+            return
+        try:
+            if kind is None:
+                for part in (*self._aside.iterdir(), self._aside):
+                    _sync(part)
+                if not self._path.exists():
+                    self._aside.rename(self._path)
+                    _sync(self._path.parent)
+        finally:
+            shutil.rmtree(self._aside, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    """Have the disk keep a file, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
