@@ -73,7 +73,7 @@ def _fit_columns(of: str) -> tuple[Column, Column]:
             "afterglow_height", _F4, "mag", "phot.mag;arith.diff", "C of an orphan afterglow: how far it began from its later line"
         ),
         *with_error("afterglow_bend", _F4, "d**-1", "arith.rate", "D of an orphan afterglow: rate at which it approaches its later line"),
-        *with_error("afterglow_spectral_index", _F4, "", _INDEX, "Spectral index of an orphan afterglow, 0.6 to 1.1"),
+        Column("afterglow_spectral_index", _F4, "", _INDEX, "Spectral index of an orphan afterglow, held between 0.6 and 1.1"),
         *_fit_columns("afterglow"),
         *(Column(name, _F4, *declared) for name, declared in _RATES.items()),
     ),
@@ -107,7 +107,9 @@ def _decay_columns(fits: Fits, after: Points) -> dict[str, Any]:
 
 def _orphan_columns(fits: Fits) -> dict[str, Any]:
     names = {f"afterglow_{name}": name for name in ("slope", "level", "height", "spectral_index")} | {"afterglow_bend": "rate"}
-    return {"afterglow_chi2": fits.reduced_chi2, "afterglow_fit": fits.outcome} | _measured(fits, names)
+    columns = {"afterglow_chi2": fits.reduced_chi2, "afterglow_fit": fits.outcome} | _measured(fits, names)
+    del columns["afterglow_spectral_index_err"]  # within bounds so narrow it says nothing
+    return columns
 
 
 def _measured(fits: Fits, names: dict[str, str]) -> dict[str, Any]:
