@@ -44,11 +44,33 @@ def _letters(yes: str, no: str) -> PublicForm:
     return PublicForm(pa.string(), lambda values: pc.if_else(values, yes, no))
 
 
+def _or(missing: str) -> PublicForm:
+    return PublicForm(pa.string(), lambda values: pc.fill_null(values, missing))
+
+
+def _gaia_names(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise("Gaia DR3", pc.cast(values, pa.string()), " ")
+
+
+_FLAG = PublicForm(pa.int32(), lambda values: pc.cast(values, pa.int32()))
+
 FORMS: Mapping[tuple[str, str], PublicForm] = {
     ("ztf", "band"): _codes({"g": 1, "r": 2, "i": 3}),
     ("ztf", "positive"): _letters("t", "f"),
     ("ztf", "sso_name"): PublicForm(pa.string(), lambda values: pc.fill_null(values, "null")),
+    ("ztf", "simbad_type"): _or("Unknown"),
+    ("ztf", "tns_type"): _or(""),
+    ("ztf", "gaiadr3_source_id"): PublicForm(pa.string(), lambda values: pc.fill_null(_gaia_names(values), "nan")),
+    ("ztf", "gaiadr3_variable"): _FLAG,
+    ("ztf", "spicy_number"): PublicForm(pa.int32(), lambda values: pc.fill_null(values, -1)),
+    ("ztf", "spicy_class"): _or("Unknown"),
+    ("ztf", "gcvs_type"): _or("Unknown"),
+    ("ztf", "x3hsp_name"): _or("Unknown"),
+    ("ztf", "x4lac_name"): _or("Unknown"),
     ("lsst", "object_id"): PublicForm(pa.int64(), lambda values: pc.cast(values, pa.int64())),
+    ("lsst", "gaiadr3_source_id"): PublicForm(pa.string(), _gaia_names),
+    ("lsst", "gaiadr3_variable"): _FLAG,
+    ("lsst", "legacy_clean"): _FLAG,
 }
 """By survey and column."""
 

@@ -168,6 +168,24 @@ def test_what_a_public_format_says_of_a_missing_value_is_said_at_the_edge(monkey
     assert found == [("Unknown", -1), ("kind 1", 0), ("kind 2", 1)]
 
 
+def test_cross_matches_read_as_users_know_them() -> None:
+    columns = {
+        "simbad_type": pa.array(["QSO", None]),
+        "tns_type": pa.array(["SN Ia", None]),
+        "gaiadr3_source_id": pa.array([4111834567779557376, None]),
+        "gaiadr3_variable": pa.array([True, None]),
+        "spicy_number": pa.array([7, None], pa.int32()),
+    }
+    added = {name: str(values.type) for name, values in columns.items()}
+    for survey, seen in (("ztf", ("Unknown", "", "nan", None, -1)), ("lsst", (None,) * 5)):
+        packets = nights(survey, 1, 40)[0].packets.take(np.arange(2))
+        known = surveys.registry()[survey]
+        sent = output_packets(pa.table(columns), packets, added, known)
+        places = [known.packet_name(name).path for name in added]
+        assert tuple(at(read(sent, 0), place) for place in places) == ("QSO", "SN Ia", "Gaia DR3 4111834567779557376", 1, 7)
+        assert tuple(at(read(sent, 1), place) for place in places) == seen
+
+
 def test_the_bytes_do_not_depend_on_the_names() -> None:
     added = NAMES["lsst"]
     table, packets = rows(added, 6), nights("lsst", 1, 40)[0].packets.take(np.arange(6))
