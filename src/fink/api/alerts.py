@@ -18,6 +18,7 @@ from fink.conditions import parse_condition
 from fink.errors import NotFoundError, RequestError, did_you_mean
 from fink.services import searches
 from fink.services.searches import Interval
+from fink.services.substreams import known_substreams
 from fink.surveys.public import exposure_start, public_columns, runtime_columns
 
 _RA = Argument("ra", "list", "Right ascension of the centre, or of several, ICRS [deg], or as 10h20m30s", required=True, example=150.0)
@@ -158,14 +159,14 @@ def _centre(ra: str, dec: str) -> tuple[float, float]:
 
 def substream(question: Question) -> Answer:
     """Give the newest alerts of a substream, or, asked for none, say which there are."""
-    known = {name: declared.about for name, declared in filters.registry().items()}
+    known = known_substreams(question.archive)
     if not question["tag"]:
         return {name: {"description": about, "API support": True} for name, about in sorted(known.items())}
     return _of_substream(question, question["tag"], "tag")
 
 
 def _of_substream(question: Question, name: str, argument: str) -> Answer:
-    known = {*filters.registry(), *question.archive.ledger()["substreams"]}
+    known = known_substreams(question.archive)
     if name not in known:
         raise RequestError(f"{argument} = {name!r} is no substream{did_you_mean(name, known)}; there are {', '.join(sorted(known))}")
     names = question.wanted()

@@ -16,10 +16,10 @@ from typing import Any
 import orjson
 from anyio.to_thread import run_sync
 
-from fink import filters
 from fink.columns import Column
 from fink.errors import RequestError, did_you_mean
 from fink.services.live import LiveArchive
+from fink.services.substreams import known_substreams
 from fink.surveys.public import public_columns, published
 
 INTERVAL = 1.0
@@ -76,7 +76,7 @@ class Feed:
             If there is none.
         """
         with self.archive.reading() as reader:
-            known = {*filters.registry(), *reader.ledger()["substreams"]}
+            known = known_substreams(reader)
         if self.substream not in known:
             raise RequestError(f"tag = {self.substream!r} is no substream{did_you_mean(self.substream, known)}")
 

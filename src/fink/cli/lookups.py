@@ -140,13 +140,10 @@ def substream(
 
     Example: `fink substream fast_risers --limit 10`
     """
-    from fink import filters
-    from fink.archive.substreams import UserSubstreams
+    from fink.services.substreams import known_substreams
 
-    settings = settings_from(archive, config)
-    with factory.read_archive(settings) as reader:
-        users = {kept.substream.name for kept in UserSubstreams(settings.archive).all()}
-        known = {*filters.registry(), *reader.ledger()["substreams"], *users}
+    with factory.read_archive(settings_from(archive, config)) as reader:
+        known = known_substreams(reader)
         if name not in known:
             raise NotFoundError(f"there is no substream {name}{did_you_mean(name, known)}")
         table = reader.substream(name, start=start, stop=stop, limit=limit)

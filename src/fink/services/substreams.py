@@ -213,6 +213,13 @@ class Substreams:
             )
 
 
+def known_substreams(archive: EmbeddedArchive) -> dict[str, str]:
+    """Give the name of every substream that may be asked for, and what it holds: built-in ones, users', and former ones."""
+    former = dict.fromkeys(archive.ledger()["substreams"], "What a former substream of this name selected")
+    users = {kept.substream.name: kept.substream.about for kept in UserSubstreams(archive.folder).all()}
+    return {**former, **users, **{name: declared.about for name, declared in filters.registry().items()}}
+
+
 def _about(substream: UserSubstream) -> str:
     """Say what a substream holds, where its owner does not."""
     if substream.kind == "filter":

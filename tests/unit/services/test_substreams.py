@@ -78,6 +78,13 @@ def test_a_filter_is_tried_and_then_on(mine: Substreams, archive: EmbeddedArchiv
     assert [row["mjd"] for row in trial.newest] == sorted((row["mjd"] for row in trial.newest), reverse=True)
 
 
+def test_what_may_be_asked_for_includes_what_selected_nothing_yet(mine: Substreams, archive: EmbeddedArchive) -> None:
+    mine.create("my_bright", "ana", Wanted("bright ones", "mag < 19"))
+    known = services.known_substreams(archive)
+    assert known["my_bright"] == "bright ones"
+    assert set(known) == {*filters.registry(), "my_bright"}
+
+
 def test_an_edit_is_a_new_version_that_keeps_what_is_not_said(mine: Substreams) -> None:
     mine.create("my_bright", "ana", Wanted("bright ones", "mag < 19", ("ztf",), 900), on=False)
     second, _ = mine.edit("my_bright", "ana", Wanted(where="mag < 18"))
