@@ -52,13 +52,15 @@ def _add_column(digest: Any, column: pa.ChunkedArray) -> None:
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):
         array = array.chunk(0)
-    digest.update(np.packbits(array.is_null().to_numpy(zero_copy_only=False)).tobytes())
+    # most columns have none, and what follows costs more than hashing them
+    some = array.null_count > 0
+    digest.update(np.packbits(array.is_null().to_numpy(zero_copy_only=False)).tobytes() if some else bytes((len(array) + 7) // 8))
     if array.type == pa.string():
-        filled = array.fill_null("")
+        filled = array.fill_null("") if some else array
         offsets = np.frombuffer(filled.buffers()[1], np.int32, len(filled) + 1, filled.offset * 4)
         digest.update(np.diff(offsets).tobytes())
         if filled.buffers()[2] is not None:
             digest.update(memoryview(filled.buffers()[2])[offsets[0] : offsets[-1]])
         return
-    filled = array.fill_null(False if array.type == pa.bool_() else 0)
+    filled = array.fill_null(False if array.type == pa.bool_() else 0) if some else array
     digest.update(np.ascontiguousarray(filled.to_numpy(zero_copy_only=False)).tobytes())

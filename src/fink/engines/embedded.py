@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 import time
@@ -185,6 +186,8 @@ class EmbeddedEngine:
             Whatever stops the run: what was committed until then stays.
         """
         began = time.monotonic()
+        # what is there now stays: looking through it for garbage again and again would be in vain
+        gc.freeze()
         slots = self._start_workers()
         with _stop_on_signals(self.stop):
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import mmap
 import multiprocessing
 import os
@@ -10,7 +11,7 @@ import queue
 import signal
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -34,6 +35,10 @@ from fink.tables import PADDING, Cutouts, Packets
 _TIME_TO_START = 120.0
 _TIME_ENOUGH = 30.0
 """Seconds that no batch is refused, however small, unless the run's own limit is smaller."""
+
+
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+"""Workers are as many as there are cores: pools of threads in each would only wait for one another."""
 
 
 class SharedBuffer:
@@ -148,7 +153,8 @@ class ProcessWorker:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(theirs, self._request), daemon=True)
-        self._process.start()
+        with _environment(_ONE_THREAD):
+            self._process.start()
         self._ready = False
         theirs.close()
 
@@ -213,6 +219,18 @@ class ProcessWorker:
         self._pipe.close()
 
 
+@contextlib.contextmanager
+def _environment(added: Mapping[str, str]) -> Iterator[None]:
+    """Start processes with variables of the environment that the user did not set; libraries read them when they are loaded."""
+    names = [name for name in added if name not in os.environ]
+    os.environ.update({name: added[name] for name in names})
+    try:
+        yield
+    finally:
+        for name in names:
+            del os.environ[name]
+
+
 def serve(pipe: Connection, request: PlanRequest) -> None:
     """Work on tasks until told to stop, or until the committing process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -229,6 +247,8 @@ def serve(pipe: Connection, request: PlanRequest) -> None:
             pipe.send(error)
             return
         pipe.send("ready")
+        # what is there now stays: looking through it for garbage again and again would be in vain
+        gc.freeze()
         with archive or contextlib.nullcontext():
             _work(pipe, tasks, plan, archive, request.artifacts)
 
