@@ -130,10 +130,10 @@ def near(rng: np.random.Generator, ra: Floats, dec: Floats, n: int) -> tuple[Flo
 
 
 def crowded_sky(rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:
-    """Sources: half over the sky, the rest within an arcmin or so of a pole or of right ascension zero."""
+    """Sources: most over the sky, a twentieth within some arcmin of a pole, a twentieth around right ascension zero."""
     ra, dec = sphere(rng, n)
     few = n // 20
-    dec[:few] = rng.choice([-1, 1], few) * (90 - rng.exponential(60 / 3600, few))
+    dec[:few] = rng.choice([-1, 1], few) * (90 - rng.exponential(1200 / 3600, few))
     ra[few : 2 * few], dec[few : 2 * few] = rng.normal(0, 5 / 3600, few) % 360, rng.uniform(-89, 89, few)
     return ra, dec
 

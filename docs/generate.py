@@ -136,7 +136,30 @@ def _shown(output: dict[str, Any]) -> str:
     return "```text\n" + "".join(output.get("text") or data["text/plain"]).rstrip() + "\n```"
 
 
+CATALOGUES_INTRODUCTION = """
+Every alert is matched with every catalogue that is installed, at the place and time at which it was seen. It gets the columns of the
+best match, which is the nearest source within the radius (or, where sources are ellipses, that with the smallest fraction of the way
+to its edge), and `<catalogue>_separation`, which is null where nothing is near enough. `<catalogue>_status` is 0 where it was matched,
+and 3 where the catalogue is not installed. What is kept beside is not put on alerts; it stands in the catalogue's `rows.parquet`.
+[How to install and update them](../operate/catalogues.md); [what agrees with the present broker](../science/recorded-matches.md)."""
+
+
+def catalogues_page() -> str:
+    """Write the page of catalogues: a list, then each with its columns, radius, citation and licence."""
+    known = import_module("fink.catalogs").registry()
+    rows = [(f"[{name}](#{name})", one.about, f"{one.radius:g}") for name, one in known.items()]
+    parts = ["# Catalogues", CATALOGUES_INTRODUCTION, _table(("Catalogue", "What it is", "Radius [arcsec]"), rows)]
+    for name, one in known.items():
+        facts = [("Citation", one.citation), ("Licence", one.licence)]
+        facts += [("Fetched from", f"`{one.download.url}`" if one.download else "a file that you have")]
+        kept = [one.column(field) for field in one.fields if not field.on_alerts]
+        parts += [f"## {name}", one.description, _table(("", ""), facts), _column_table(one.columns)]
+        parts += [f"Kept beside: {', '.join(f'`{column.name}` ({column.about})' for column in kept)}."] if kept else []
+    return "\n\n".join(parts)
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "guide/catalogues.md": catalogues_page,
     "guide/columns.md": columns_page,
     "guide/filters.md": filters_page,
     "guide/commands.md": commands_page,

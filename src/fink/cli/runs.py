@@ -174,7 +174,7 @@ def reprocess(
     with factory.read_archive(settings) as reader:
         numbers = [commit] if commit is not None else range(1, reader.last_commit() + 1)
         shown = track(numbers, "commits", console=stderr, transient=True, disable=not stderr.is_terminal)
-        changed = {str(number): replay_commit(reader, number, plan) for number in shown}
+        changed = {str(number): replay_commit(reader, number, plan, settings.artifacts) for number in shown}
         alerts = sum(reader.commit(number).counts.archived for number in numbers)
     differing = {number: names for number, names in changed.items() if names}
     show_record({"commits": len(changed), "alerts": alerts, "differing": differing, "identical": not differing}, format)
