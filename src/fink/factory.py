@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fink.services.enrichment import EnrichedFile, TableEnrichment
     from fink.services.lightcurve_tables import Each
     from fink.services.live import LiveArchive
+    from fink.services.transfers import Transfers
     from fink.streams import Follower, Source
     from fink.streams.files import FilesSource
     from fink.streams.recognition import SchemaOfId
@@ -117,6 +118,22 @@ def catalogues(settings: Settings) -> Catalogues:
     from fink.services.catalogues import Catalogues
 
     return Catalogues(settings.artifacts)
+
+
+def transfers(settings: Settings) -> Transfers:
+    """Give the transfers of the archive.
+
+    Raises
+    ------
+    ConfigError
+        If no cluster is set that they could be sent to.
+    """
+    from fink.archive.state import State
+    from fink.services.transfers import Transfers
+
+    if not settings.kafka_out.servers:
+        raise ConfigError("transfers go to Kafka, and no cluster is set; set kafka_out.servers")
+    return Transfers(State(settings.archive), settings.kafka_out)
 
 
 def build_plan(settings: Settings) -> Plan:

@@ -48,7 +48,9 @@ CREATE TABLE substream_changes (owner TEXT NOT NULL, name TEXT NOT NULL, what TE
 CREATE INDEX substream_changes_by_owner ON substream_changes (owner, at);
 """
 
-STEPS: tuple[str, ...] = (_REQUESTS, _SUBSTREAMS)
+_TRANSFERS = "CREATE TABLE transfers (name TEXT PRIMARY KEY, state TEXT NOT NULL, job TEXT NOT NULL);"
+
+STEPS: tuple[str, ...] = (_REQUESTS, _SUBSTREAMS, _TRANSFERS)
 """What makes an empty file, and any earlier one, what this version reads and writes; a step is never changed once released."""
 
 
@@ -86,10 +88,10 @@ class State:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     def copy(self, folder: Path) -> None:
         """Copy the file into a folder, as it is at one moment, also while it is written; nothing where nobody ever wrote."""
