@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,18 @@ def archive(packets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("archive") / "archive"
     assert run(["run", str(packets), "--workers", "0", "--archive", str(folder), "--format", "json"]) == 0
     return folder
+
+
+@pytest.fixture
+def own(archive: Path, tmp_path: Path) -> Path:
+    """A copy of the archive that may be changed."""
+    shutil.copytree(archive, tmp_path / "own", ignore=shutil.ignore_patterns("readers"))
+    return tmp_path / "own"
+
+
+@pytest.fixture
+def sources(own: Path, fink: Fink, tmp_path: Path) -> Path:
+    """A file of twenty sources of the archive."""
+    sql = "SELECT DISTINCT ON (object_id) object_id AS name, ra, dec FROM alerts WHERE object_id IS NOT NULL ORDER BY object_id LIMIT 20"
+    assert fink("query", sql, "--archive", own, "-o", tmp_path / "sources.csv").status == 0
+    return tmp_path / "sources.csv"

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from command_line import Fink
-
-
-@pytest.fixture
-def own(archive: Path, tmp_path: Path) -> Path:
-    """A copy of the archive that may be changed."""
-    shutil.copytree(archive, tmp_path / "own", ignore=shutil.ignore_patterns("readers"))
-    return tmp_path / "own"
-
-
-@pytest.fixture
-def sources(own: Path, fink: Fink, tmp_path: Path) -> Path:
-    """A file of twenty sources of the archive."""
-    sql = "SELECT DISTINCT ON (object_id) object_id AS name, ra, dec FROM alerts WHERE object_id IS NOT NULL ORDER BY object_id LIMIT 20"
-    assert fink("query", sql, "--archive", own, "-o", tmp_path / "sources.csv").status == 0
-    return tmp_path / "sources.csv"
 
 
 def test_a_filter_from_its_creation_to_its_end(own: Path, fink: Fink) -> None:
@@ -88,18 +72,3 @@ def test_an_area_is_tried_and_made(own: Path, fink: Fink, tmp_path: Path) -> Non
     larger = fink("area", "edit", "north", tmp_path / "sky.json", "--archive", own, "--format", "json").document
     assert larger["last_month"] > made["last_month"]
     assert larger["where"] == "positive"
-
-
-def test_an_upload_is_matched_both_ways(own: Path, sources: Path, fink: Fink, tmp_path: Path) -> None:
-    said = fink("crossmatch", sources, "--radius", "1", "--archive", own, "-o", tmp_path / "pairs.parquet")
-    assert "20 of 20 rows have alerts" in said.words
-    pairs = pl.read_parquet(tmp_path / "pairs.parquet")
-    assert (pairs["object_id"] == pairs["upload_name"]).all()
-    back = fink(
-        "crossmatch", sources, "--radius", "1", "--each", "alert", "--columns", "seeing", "--archive", own, "--format", "json"
-    ).document
-    assert {(row["row"], row["alert_id"]) for row in back} == set(pairs.select("row", "alert_id").iter_rows())
-    assert "seeing" in back[0]
-    one = fink("crossmatch", sources, "--radius", "1", "--nearest", "--archive", own, "--format", "json").document
-    assert [row["row"] for row in one] == list(range(1, 21))
-    assert fink("crossmatch", sources, "--each", "star", "--radius", "1", "--archive", own).status == 2

@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from fink import filters
 from fink.archive.embedded import EmbeddedArchive
 from fink.archive.substreams import UserSubstreams
-from fink.config import BatchSettings, RunSettings, UserSettings
-from fink.engines.embedded import EmbeddedEngine
-from fink.engines.workers import PlanRequest
+from fink.config import UserSettings
 from fink.errors import ConditionError, NotFoundError, RefusedError
 from fink.filters.places import Area, PositionList
 from fink.services import substreams as services
-from fink.services import trials
 from fink.services.substreams import Substreams, Wanted
-from fink.streams.memory import MemorySource, NightOfPackets
-from simulated import nights
 
-NIGHTS = [NightOfPackets(night.survey, night.night, night.packets) for night in nights("ztf", 2, 120)]
 LIMITS = UserSettings.model_validate({})
 WHOLE_SKY = Area(np.array([[0, 12 << 58]], np.int64))
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("made") / "archive"
-    request = PlanRequest((), (), folder)
-    with EmbeddedArchive.create(folder) as archive:
-        limits = BatchSettings(alerts=50, megabytes=64, seconds=1)
-        EmbeddedEngine(archive, request.build(), request, RunSettings(workers=0), limits).run(MemorySource(NIGHTS))
-    return folder
-
-
-@pytest.fixture
-def archive(made: Path, tmp_path: Path) -> Iterator[EmbeddedArchive]:
-    shutil.copytree(made, tmp_path / "archive", ignore=shutil.ignore_patterns("readers"))
-    with EmbeddedArchive.reader(tmp_path / "archive") as reader:
-        yield reader
 
 
 @pytest.fixture
@@ -204,37 +178,6 @@ def test_too_many_positions_are_refused(archive: EmbeddedArchive) -> None:
     with pytest.raises(RefusedError, match="20 entries are too many; 19 is the limit"):
         limited(archive, positions=19).create("my_list", "ana", Wanted(places=some_list(archive)))
     assert not (archive.folder / "places").exists()
-
-
-@pytest.mark.parametrize("name", ["fast_faders", "sso_ztf_candidates", "transient_complete"])
-def test_a_trial_of_a_built_in_substream_gives_what_it_selected(mine: Substreams, archive: EmbeddedArchive, name: str) -> None:
-    assert mine.try_out(name).selected == archive.ledger()["substreams"][name]
-    assert name in filters.registry()
-
-
-def test_a_trial_may_be_of_a_night_or_of_some_days(mine: Substreams) -> None:
-    first, second = (night.night for night in NIGHTS)
-    assert [row["night"] for row in mine.try_out("TRUE", night=first).nights] == [first]
-    assert [row["night"] for row in mine.try_out("TRUE", days=1).nights] == [second]
-    assert [row["night"] for row in mine.try_out("TRUE", days=30).nights] == [first, second]
-    assert mine.try_out("TRUE", survey="lsst").nights == []
-    with pytest.raises(NotFoundError, match="did you mean ztf"):
-        mine.try_out("TRUE", survey="zft")
-
-
-def test_a_column_that_the_archive_has_not_yet_is_null(mine: Substreams, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fink.columns import Column
-
-    new = {**trials.vocabulary(), "brand_new": Column("brand_new", pa.float32(), about="made tomorrow")}
-    monkeypatch.setattr(trials, "vocabulary", lambda: new)
-    assert mine.try_out("brand_new > 3").selected == 0
-    assert mine.try_out("brand_new IS NULL").selected == mine.try_out("TRUE").selected
-
-
-def test_there_is_a_limit_where_two_surveys_share_a_night() -> None:
-    trial = trials.Trial([{"survey": s, "night": 20200101, "selected": 6} for s in ("ztf", "lsst")])
-    assert trial.fullest == (20200101, 12)
-    assert trials.Trial([]).fullest == (0, 0)
 
 
 def test_an_archive_without_an_alert_lets_a_filter_be_made(tmp_path: Path) -> None:
