@@ -16,6 +16,10 @@ from fink import catalogs
 from fink.catalogs import Catalogue, Field
 from fink.catalogs.importing import import_catalogue
 
+_PLAIN_WORDS = ("one", "two", "three (3)")
+_WORDS = {("simbad", "type"): ("RR*", "G", "YSO_Candidate")}
+"""Texts of columns that modules read."""
+
 
 def plain(catalogue: Catalogue) -> Catalogue:
     """Give the same catalogue with distributions that have its columns under its own names."""
@@ -30,15 +34,17 @@ def distribution(catalogue: Catalogue, ra: NDArray[np.float64], dec: NDArray[np.
     rng, n = np.random.default_rng(seed), len(ra)
     columns: dict[str, Any] = {"ra": ra, "dec": dec + rng.normal(0, 0.05 / 3600, n)}
     for one in catalogue.fields:
-        columns[one.name] = pa.array(_values(rng, one, n), one.type, mask=rng.random(n) < 0.1)
+        columns[one.name] = pa.array(
+            _values(rng, one, n, _WORDS.get((catalogue.name, one.name), _PLAIN_WORDS)), one.type, mask=rng.random(n) < 0.1
+        )
     columns |= {"own_radius": rng.uniform(0.1, 90, n), "axis_ratio": rng.uniform(0.2, 1, n), "position_angle": rng.uniform(0, 180, n)}
     columns |= {f"moves_{name}": np.where(rng.random(n) < 0.1, 5000.0, 1.0) for name in ("pm_ra", "pm_dec")}
     return pa.table(columns)
 
 
-def _values(rng: np.random.Generator, one: Field, n: int) -> Any:
+def _values(rng: np.random.Generator, one: Field, n: int, words: tuple[str, ...]) -> Any:
     if pa.types.is_string(one.type):
-        return np.array(["one", "two", "three (3)"], object)[rng.integers(0, 3, n)]
+        return np.array(words, object)[rng.integers(0, len(words), n)]
     if pa.types.is_boolean(one.type):
         return rng.random(n) < 0.5
     return rng.integers(1, 100, n) if pa.types.is_integer(one.type) else rng.uniform(0, 10, n).astype(one.type.to_pandas_dtype())

@@ -22,7 +22,9 @@ __all__ = ["Catalogue", "Download", "Expression", "Field", "registry"]
 FOLDER = "catalogs"
 """Folder of the installed catalogues within that of the artifacts."""
 
-_NO_CATALOGUES = frozenset({"covering", "declaration", "fetching", "importing", "kernel", "match", "reading", "store", "writing"})
+_NO_CATALOGUES = frozenset(
+    {"covering", "declaration", "fetching", "importing", "kernel", "match", "reading", "simbad_types", "store", "writing"}
+)
 """Files of this package that declare no catalogue."""
 
 

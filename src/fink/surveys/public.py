@@ -58,7 +58,7 @@ FORMS: Mapping[tuple[str, str], PublicForm] = {
     ("ztf", "band"): _codes({"g": 1, "r": 2, "i": 3}),
     ("ztf", "positive"): _letters("t", "f"),
     ("ztf", "sso_name"): PublicForm(pa.string(), lambda values: pc.fill_null(values, "null")),
-    ("ztf", "simbad_type"): _or("Unknown"),
+    ("ztf", "simbad_former_type"): _or("Unknown"),
     ("ztf", "tns_type"): _or(""),
     ("ztf", "gaiadr3_source_id"): PublicForm(pa.string(), lambda values: pc.fill_null(_gaia_names(values), "nan")),
     ("ztf", "gaiadr3_variable"): _FLAG,

@@ -170,7 +170,7 @@ def test_what_a_public_format_says_of_a_missing_value_is_said_at_the_edge(monkey
 
 def test_cross_matches_read_as_users_know_them() -> None:
     columns = {
-        "simbad_type": pa.array(["QSO", None]),
+        "simbad_former_type": pa.array(["QSO", None]),
         "tns_type": pa.array(["SN Ia", None]),
         "gaiadr3_source_id": pa.array([4111834567779557376, None]),
         "gaiadr3_variable": pa.array([True, None]),

@@ -27,7 +27,7 @@ def test_the_same_table_names_columns_in_the_interface() -> None:
     ztf, lsst = surveys.registry()["ztf"], surveys.registry()["lsst"]
     assert ztf.public_name("mag_rate_upper") == "d:upper_rate"
     assert lsst.public_name("is_known_sso") == "f:is_sso"
-    assert ztf.public_name("simbad_type") == "d:cdsxmatch"
+    assert ztf.public_name("simbad_former_type") == "d:cdsxmatch"
     assert lsst.public_name("simbad_type") == "f:xm_simbad_otype"
     assert lsst.packet_name("simbad_type").path == "xm.simbad_otype"
 
