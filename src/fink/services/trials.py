@@ -15,7 +15,8 @@ from fink import columns, filters, surveys
 from fink.archive.embedded import EmbeddedArchive
 from fink.columns import Column
 from fink.engines.plan import all_outputs
-from fink.engines.users import microseconds
+from fink.engines.users import microseconds, take
+from fink.errors import RefusedError
 from fink.filters.users import Compiled, Places, UserSubstream, compile_substream
 
 MONTH = 30
@@ -157,9 +158,19 @@ def _inside(places: Places, parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 
 def measured(archive: EmbeddedArchive, chosen: Compiled) -> float | None:
-    """Measure what a substream costs on the newest alerts of the archive [us of processor time an alert]; None where there are none."""
+    """Measure what a substream costs on the newest alerts of the archive [us an alert]; None where there are none.
+
+    Raises
+    ------
+    RefusedError
+        If it cannot be evaluated.
+    """
     alerts = _newest_alerts(archive)
-    return None if alerts is None else microseconds(chosen, alerts, vocabulary())
+    if alerts is None:
+        return None
+    for error in take({"": chosen}, alerts, vocabulary()).failed.values():
+        raise RefusedError(f"it cannot be evaluated: {error}") from error
+    return microseconds(chosen, alerts, vocabulary())
 
 
 def _newest_alerts(archive: EmbeddedArchive) -> pa.Table | None:

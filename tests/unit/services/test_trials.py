@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 import pytest
 
@@ -9,7 +11,8 @@ from fink import filters
 from fink.archive.embedded import EmbeddedArchive
 from fink.columns import Column
 from fink.config import UserSettings
-from fink.errors import NotFoundError
+from fink.errors import NotFoundError, RefusedError
+from fink.filters.users import UserSubstream
 from fink.services import trials
 from fink.services.substreams import Substreams
 from simulated import nights
@@ -64,3 +67,13 @@ def test_there_is_no_cost_without_an_alert(archive: EmbeddedArchive, mine: Subst
     assert cost > 0.0
     monkeypatch.setattr(EmbeddedArchive, "last_commit", lambda self: 0)
     assert trials.measured(archive, mine.named("mag < 19")) is None
+
+
+def test_what_fails_on_an_alert_is_refused(archive: EmbeddedArchive) -> None:
+    class Failing:
+        def match(self, ra: Any, dec: Any) -> Any:
+            raise OSError("the disk is gone")
+
+    chosen = trials.compiled(UserSubstream("mine", "ana", 1, "mine", places="x"), Failing())
+    with pytest.raises(RefusedError, match="cannot be evaluated: the disk is gone"):
+        trials.measured(archive, chosen)
