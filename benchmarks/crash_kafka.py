@@ -29,7 +29,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from benchmarks.chain import FIRST
 from benchmarks.crash import Begun, Snapshot, run_and_kill, run_to_the_end, snapshot
 from benchmarks.result import Result
+from fink.archive.embedded import EmbeddedArchive
 from fink.codecs.containers import container_of
+from fink.errors import ArchiveError
 from fink.services.kafka_server import KafkaServer
 from fink.simulator.survey import SimulatedNight, simulate_nights
 
@@ -179,20 +181,28 @@ def wait_for_work(folder: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)
 
 
-def disturb(broker: Broker, kills: int, server_kills: int, seconds: float, seed: int = 0) -> Tally:
+def archived(folder: Path) -> int:
+    """Give how many alerts are in the archive so far."""
+    try:
+        with EmbeddedArchive.reader(folder / "archive") as archive:
+            return int(archive.ledger()["archived"])
+    except ArchiveError:
+        return 0
+
+
+def disturb(broker: Broker, kills: int, server_kills: int, alerts: int, seconds: float, seed: int = 0) -> Tally:
     """Kill runs and servers at random until the counts are reached or all alerts are through; the last run is left alone.
 
     Parameters
     ----------
-    seconds
-        Time that an undisturbed run works: the kills are spread over it.
+    alerts, seconds
+        What an undisturbed run works through, and in which time: the kills are spread over it.
     """
     rng, tally = random.Random(seed), Tally()
     events = ["run"] * kills + ["server"] * server_kills
     rng.shuffle(events)
-    # each life at work also takes the batch by which it is seen to work
-    mean = 0.4 * seconds / max(AT_WORK * len(events), 1)
-    for event in events:
+    mean, before = 0.4 * seconds / max(AT_WORK * len(events), 1), 0
+    for left_over, event in zip(range(len(events) - 1, -1, -1), events, strict=True):
         at_work = event == "server" or rng.random() < AT_WORK
         begun: Begun = partial(wait_for_work, broker.folder) if at_work else lambda process: None
         wait = rng.expovariate(1 / mean)
@@ -204,6 +214,12 @@ def disturb(broker: Broker, kills: int, server_kills: int, seconds: float, seed:
             tally.kills += running
         if not running:
             break
+        now = archived(broker.folder)
+        if at_work and now > before:
+            # a machine is not always as fast as it was without disturbance
+            share = 0.6 * (alerts - now) / max(AT_WORK * left_over, 1)
+            mean *= min(2.0, max(0.25, share / (now - before)))
+        before = now
     return tally
 
 
@@ -232,7 +248,7 @@ def measure(short: bool = False, n: int | None = None, alerts: int | None = None
         broker = Broker(Path(name) / "storm", port)
         try:
             broker.send(nights)
-            tally = disturb(broker, kills, servers, seconds)
+            tally = disturb(broker, kills, servers, summary["archived"], seconds)
             run_to_the_end(broker.command())
             differences = calm.differences(left(broker))
         finally:
