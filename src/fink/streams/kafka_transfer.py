@@ -102,11 +102,16 @@ class TransferTopic:
         while True:
             try:
                 self._producer.produce(topic, value, key, partition=partition, on_delivery=self._delivered)
-                self._producer.poll(0)
-                break
             except BufferError:
                 self._producer.poll(0.2)
                 self._check()
+            except KafkaException as error:
+                # too large for the client itself
+                self._refused = error.args[0]
+                self._check()
+            else:
+                self._producer.poll(0)
+                break
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
         self._refused = self._refused or error
@@ -211,6 +216,8 @@ def _bounded(settings: KafkaOutSettings, what: str, ask: Callable[[], None]) -> 
         try:
             ask()
             return
+        except TimeoutError as error:
+            raise FollowerError(f"Kafka at {settings.servers}: {what}: no answer in {settings.timeout:g} s") from error
         except KafkaException as error:
             problem = error.args[0]
             if time.monotonic() > until or not (problem.retriable() or problem.code() in _SETTLING):
