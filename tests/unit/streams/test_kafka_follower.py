@@ -375,6 +375,16 @@ def test_a_refused_permission_stops_with_its_name(stage: Stage) -> None:
     follower.close()
 
 
+def test_it_logs_in_over_an_encrypted_connection(stage: Stage) -> None:
+    client = stage.kafka.client("sasl_tls", "alice")
+    login = {"servers": client["bootstrap.servers"], "protocol": "sasl_ssl", "username": "alice", "password": USERS["alice"]}
+    archive = stage.archive(filled())
+    follower = stage.follower(archive, **login, ca=client["ssl.ca.location"])
+    assert follower.finish() == 4
+    follower.close()
+    assert stage.all_alerts() == EXPECTED
+
+
 # Positions that do not fit
 
 
