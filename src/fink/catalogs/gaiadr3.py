@@ -14,7 +14,7 @@ from fink.catalogs.declaration import Catalogue, Download, Field
 gaiadr3 = Catalogue(
     fields=(
         Field("source_id", "source_id", pa.int64(), "", "meta.id", "Number of the source in Gaia DR3"),
-        Field("parallax", ("parallax", "Plx"), pa.float32(), "mas", "pos.parallax", "Parallax"),
+        Field("parallax", ("parallax", "Plx"), pa.float32(), "mas", "pos.parallax", "Parallax of the source"),
         Field(
             "parallax_err",
             ("parallax_error", "e_Plx"),

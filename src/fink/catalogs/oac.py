@@ -14,7 +14,7 @@ oac = Catalogue(
     fields=(
         Field("name", "event", pa.string(), "", "meta.id", "Name of the transient"),
         Field("type", "split_part(claimedtype, ',', 1)", pa.string(), "", "src.class", "Claimed type"),
-        Field("redshift", "split_part(redshift, ',', 1)", pa.float32(), "", "src.redshift", "Redshift"),
+        Field("redshift", "split_part(redshift, ',', 1)", pa.float32(), "", "src.redshift", "Redshift of the transient"),
     ),
     radius=2.0,
     citation="doi:10.3847/1538-4357/835/1/64",
