@@ -118,6 +118,7 @@ class KafkaReader:
         }
         self._common = common
         self._consumer = self._made(Consumer, common | reading)
+        self._kept: list[Any] = []
         self._trouble: KafkaError | None = None
         self._trouble_since = 0.0
         self._warned = False
@@ -147,6 +148,13 @@ class KafkaReader:
         if self._trouble is None or self._trouble.code() not in _LOGIN:
             self._trouble = error
 
+    def _hear(self) -> None:
+        """Have the client say what it has to say; messages that it hands over with that are kept for who asks for them."""
+        for _ in range(20):
+            message = self._consumer.poll(0)
+            if message is not None:
+                self._kept.append(message)
+
     def _answered(self) -> None:
         if self._warned:
             LOGGER.warning("Kafka at %s answers again after %.0f s", self.servers, time.monotonic() - self._trouble_since)
@@ -171,7 +179,7 @@ class KafkaReader:
             self._consumer.list_topics(timeout=1.0)
             self._answered()
         except KafkaException:
-            self._consumer.poll(0)
+            self._hear()
             refused = self._trouble.code() in _LOGIN
             bound = self._settings.timeout if refused else self._settings.outage
             if bound and time.monotonic() - self._trouble_since > bound:
@@ -201,7 +209,7 @@ class KafkaReader:
         try:
             found = self._consumer.list_topics(timeout=2.0)
         except KafkaException as error:
-            self._consumer.poll(0)
+            self._hear()
             if self._trouble is None:
                 self._trouble, self._trouble_since = error.args[0], time.monotonic()
             return None
@@ -253,7 +261,7 @@ class KafkaReader:
                 low, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=5.0)
                 return int(low), int(high)
             except KafkaException as error:
-                self._consumer.poll(0)
+                self._hear()
                 if time.monotonic() > deadline or not error.args[0].retriable():
                     raise SourceError(f"{self.servers} does not tell where {place(partition)} ends: {error.args[0].str()}") from error
 
@@ -308,7 +316,8 @@ class KafkaReader:
 
     def messages(self, most: int, seconds: float) -> list[Any]:
         """Give up to so many messages, waiting for them at most so long; errors and ends of partitions are among them."""
-        found: list[Any] = self._consumer.consume(most, seconds)
+        kept, self._kept = self._kept, []
+        found: list[Any] = kept + self._consumer.consume(most, 0.0 if kept else seconds)
         if self._trouble is not None and any(message.error() is None for message in found):
             self._answered()
         return found

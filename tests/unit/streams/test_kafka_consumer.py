@@ -76,3 +76,19 @@ def test_a_cluster_tells_its_topics_and_their_bounds(kafka: Kafka) -> None:
         assert not reader.in_trouble
         with pytest.raises(SourceError, match=f"partition 7 of topic {topic}"):
             reader.bounds((topic, 7))
+
+
+def test_no_message_is_lost_to_who_asks_whether_the_cluster_answers(kafka: Kafka) -> None:
+    topic = kafka.topic()
+    kafka.produce(topic, [b"%d" % number for number in range(50)])
+    with closing(KafkaReader(KafkaInSettings.model_validate({}), kafka.bootstrap)) as reader:
+        reader.topics()
+        reader.add({(topic, 0): 0})
+        found = reader.messages(5, 30)
+        kafka.stop()
+        assert reader.look() is None
+        assert reader.in_trouble
+        kafka.start()
+        while len([message for message in found if message.error() is None]) < 50:
+            found += reader.messages(10, 1)
+    assert [message.value() for message in found if message.error() is None] == [b"%d" % number for number in range(50)]

@@ -82,7 +82,7 @@ def source(
         yield KafkaSource(address, reader, messages, chosen, progress, follow=follow)
 
 
-def some(reading: KafkaSource, enough: int, seconds: float = 40) -> list[SourceBatch]:
+def some(reading: KafkaSource, enough: int, seconds: float = 90) -> list[SourceBatch]:
     """Read a source that never ends until it has given so many items."""
     found: list[SourceBatch] = []
     deadline = time.monotonic() + seconds
@@ -477,7 +477,7 @@ def test_credentials_that_expire_end_the_run(kafka: Kafka) -> None:
         give("tomorrow")
         kafka.server.restart()
         with pytest.raises(SourceError, match=r"does not let user carol by SCRAM-SHA-512 in: .*FINK_KAFKA_IN__PASSWORD"):
-            some(reading, 1)
+            some(reading, 1, seconds=150)
 
 
 def test_a_topic_that_may_not_be_read_is_named(kafka: Kafka) -> None:
