@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.batches import lsst_like, ztf_real
 from benchmarks.result import Figure, Result, cpu_seconds, table_text
 from fink.lightcurves import LIMIT, LightCurves, magnitude
-from fink.science.light_curve_features import MAG_BANDS, light_curve_features
+from fink.science.light_curve_features import light_curve_features
 from fink.science.total_brightness import total_brightness
 from fink.tables import AlertBatch
 from shared_data import shared_data_folder  # benchmarks.batches puts the tests on the path
@@ -67,13 +67,13 @@ def series_of(curves: LightCurves) -> Series:
     error = np.where(known, curves.total_flux_err, curves.flux_err).astype(np.float64)
     mag, significant = magnitude(bright), bright >= 3.0 * error
     for first, last in zip(curves.offsets[:-1], curves.offsets[1:], strict=True):
-        for number, band in enumerate(curves.bands):
+        for number in range(len(curves.bands)):
             points = first + np.flatnonzero(usable[first:last] & (curves.band[first:last] == number))
             points = points[np.diff(curves.mjd[points], prepend=-np.inf) > 0]
             if len(points):
                 found.append((curves.mjd[points], curves.flux[points].astype(np.float64), curves.flux_err[points].astype(np.float64)))
             points = points[significant[points]]
-            if len(points) and band.name in MAG_BANDS:
+            if len(points):
                 found.append((curves.mjd[points], mag[points], 1.0857 * error[points] / bright[points]))
     return found
 

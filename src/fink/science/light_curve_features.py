@@ -37,7 +37,7 @@ from fink.fitting.points import points_of_band
 from fink.lightcurves import AB_ZERO, LIMIT, LightCurves
 from fink.science import Columns, science_module
 
-BANDS, MAG_BANDS = "ugrizy", "gri"
+BANDS = "ugrizy"
 """Bands that have features in flux, and in magnitude."""
 
 MIN_SNR = 3.0
@@ -110,7 +110,7 @@ FEATURES = tuple(_FEATURES)
 _BOTH = FEATURES[: FEATURES.index("n_points") + 1]
 FLUX_FEATURES = (*_BOTH, "stetson_j", "eta", "maximum", "maximum_snr", "time_quantile_15", "time_quantile_85")
 MAG_FEATURES = (*_BOTH, "excess_variance", "structure_function_1", "structure_function_10")
-_QUANTITIES = {"flux": ("nJy", "phot.flux", BANDS, FLUX_FEATURES), "mag": ("mag", "phot.mag", MAG_BANDS, MAG_FEATURES)}
+_QUANTITIES = {"flux": ("nJy", "phot.flux", BANDS, FLUX_FEATURES), "mag": ("mag", "phot.mag", BANDS, MAG_FEATURES)}
 
 
 def _declared(quantity: str, feature: str, band: str) -> Column:
@@ -172,9 +172,6 @@ def _features(
         longest = max(longest, offsets[i + 1] - offsets[i])
     chosen, time, value, error = np.empty(longest, np.int64), np.empty(longest), np.empty(longest), np.empty(longest)
     spare, row = np.empty((2, longest)), np.empty(len(FEATURES))
-    in_magnitude = np.zeros(len(BANDS), np.bool_)
-    for letter in MAG_BANDS:
-        in_magnitude[BANDS.index(letter)] = True
     for i in range(n):
         first, last = offsets[i], offsets[i + 1]
         used = _bands_used(first, last, band, kind, letters, bluest_first)
@@ -189,8 +186,6 @@ def _features(
                 time[j], value[j], error[j] = mjd[point] - mjd[first], flux[point], flux_err[point]
             measure(time[:m], value[:m], error[:m], spare, row)
             out[0, b, :, i] = row
-            if not in_magnitude[b]:
-                continue
             is_total = _mostly_known(chosen[:m], total, total_err)
             if is_total:
                 m = _magnitudes(chosen[:m], mjd, first, total, total_err, time, value, error)
