@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from fink import columns, config, filters, science
+from fink import catalogs, columns, config, filters, science
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,15 @@ def test_every_module_and_filter_is_on_its_page(generate: ModuleType) -> None:
     modules, substreams = generate.modules_page(), generate.filters_page()
     assert [name for name in science.registry() if f"## {name}\n" not in modules] == []
     assert [name for name in filters.registry() if f"## {name}\n" not in substreams] == []
+
+
+def test_every_catalogue_is_on_its_page_with_columns_citation_and_licence(generate: ModuleType) -> None:
+    page = generate.catalogues_page()
+    for name, declared in catalogs.registry().items():
+        assert f"## {name}\n" in page
+        assert declared.citation in page
+        assert declared.licence in page
+        assert [column.name for column in declared.columns if f"| `{column.name}` |" not in page] == []
 
 
 def test_every_setting_is_on_the_page_with_its_meaning(generate: ModuleType) -> None:
