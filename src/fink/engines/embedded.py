@@ -195,6 +195,7 @@ class EmbeddedEngine:
                 self._loop(source, slots)
                 self._deliver(at_end=True)
             finally:
+                gc.unfreeze()
                 self._delivering.shutdown()
                 self._state.close()
                 for slot in slots:

@@ -251,6 +251,7 @@ def serve(pipe: Connection, request: PlanRequest) -> None:
         gc.freeze()
         with archive or contextlib.nullcontext():
             _work(pipe, tasks, plan, archive, request.artifacts)
+        gc.unfreeze()
 
 
 def _take_in(pipe: Connection, tasks: queue.SimpleQueue[Task | None]) -> None:
