@@ -26,7 +26,7 @@ from sqlglot import exp
 from fink.catalogs.declaration import Catalogue, Expression, alternatives
 from fink.catalogs.kernel import DEEPEST
 from fink.catalogs.match import Tier, check_sources, table_order, tier_numbers
-from fink.catalogs.reading import ROWS_AT_ONCE, open_part, parts
+from fink.catalogs.reading import QUIET, ROWS_AT_ONCE, open_part, parts
 from fink.catalogs.store import CURRENT, RECORD, ROWS, CatalogueRecord, InstalledCatalogue
 from fink.catalogs.writing import MOTION, PLACE, SHAPE, BlockWriter, NumberWriter, TableWriter, TextWriter, WordWriter, Writer
 from fink.errors import CatalogueError
@@ -105,7 +105,7 @@ def _stage(catalogue: Catalogue, files: Sequence[str], work: Path, progress: Cal
     known: set[str] = set()
     for file in files:
         with open_part(file, columns_read(catalogue)) as reader, duckdb.connect() as connection:
-            connection.execute(_SEXAGESIMAL)
+            connection.execute(f"{QUIET}; {_SEXAGESIMAL}")
             query, missing = projection(catalogue, reader.schema.names, file)
             known |= {one.name for one in catalogue.fields} - missing
             for batch in reader:
@@ -229,6 +229,7 @@ def _write_version(catalogue: Catalogue, staged: _Staged, names: tuple[str, ...]
     types = {catalogue.column(one).name: str(one.type) for one in catalogue.fields if one.name not in staged.missing}
     spill = folder.parent / "spill"
     with duckdb.connect(config={"memory_limit": f"{megabytes}MB", "temp_directory": str(spill), "threads": 2}) as connection:
+        connection.execute(QUIET)
         connection.execute(f"CREATE VIEW staged AS SELECT * FROM read_parquet('{staged.path}', file_row_number = true)")
         texts = {name: _words(connection, name, staged.rows) for name, kind in types.items() if kind == "string"}
         words = {name: found for name, found in texts.items() if found is not None}

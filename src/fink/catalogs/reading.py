@@ -26,6 +26,9 @@ from astropy.table import Table
 from fink.errors import CatalogueError
 
 ROWS_AT_ONCE = 200_000
+QUIET = "SET enable_progress_bar = false"
+"""What DuckDB is told first: it would draw its progress on standard output."""
+
 TIMEOUT = 60.0
 """Seconds that a server may take to answer."""
 
@@ -165,6 +168,7 @@ def _csv(part: str, wanted: Collection[str], stack: ExitStack) -> pa.RecordBatch
     path = _unzipped(part, stack) if part.lower().endswith(".zip") else part
     skip, separator = _layout(path)
     connection = stack.enter_context(duckdb.connect())
+    connection.execute(QUIET)
     table = connection.read_csv(path, all_varchar=True, header=True, skiprows=skip, sep=separator, strict_mode=False)
     chosen = [name for name in table.columns if name.strip().lower() in wanted]
     picked = ", ".join(f'"{_quoted(name)}" AS "{_quoted(name.strip())}"' for name in chosen)

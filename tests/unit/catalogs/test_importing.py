@@ -281,14 +281,14 @@ from pathlib import Path
 sys.path[:0] = {paths!r}
 from test_importing import STARS
 from fink.catalogs.importing import import_catalogue
-import_catalogue(STARS, [{file!r}], Path({folder!r}), megabytes=64)
+import_catalogue(STARS, [{file!r}], Path({folder!r}), megabytes=128)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_catalogue(tmp_path: Path) -> None:
-    """Ten times the rows need the same memory, but for what reading a part and mapping files takes."""
+    """Ten times the rows need little more memory: what DuckDB may use, and the system's cache of the files that are mapped."""
     used = []
     for number, n in enumerate((200_000, 2_000_000)):
         rng = np.random.default_rng(number)
@@ -302,8 +302,7 @@ def test_memory_does_not_grow_with_the_catalogue(tmp_path: Path) -> None:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         used.append(int(done.stdout) / 1024)
         shutil.rmtree(tmp_path / "stars")
-    raw = 1_800_000 * (2 * 8 + 20 + 3 * 8) / 2**20
-    assert used[1] - used[0] < 0.6 * raw + 150, used
+    assert used[1] - used[0] < 250, used
 
 
 class _Server(BaseHTTPRequestHandler):
