@@ -7,13 +7,14 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import fastavro
 import pyarrow as pa
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from fink.client.arrow import arrow_schema
 from fink.errors import NotFoundError, SchemaError, SourceError, did_you_mean
@@ -68,17 +69,16 @@ class Substream:
             {"log_level": 0, "fetch.wait.max.ms": 100, **(client or {}), "bootstrap.servers": servers}
             | {"group.id": "fink-client", "enable.auto.commit": False, "isolation.level": "read_committed"}
         )
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._consumer.close)
             self._offsets = self._first_offsets(servers, OFFSET_END if start == "latest" else OFFSET_BEGINNING)
-        except BaseException:
-            self._consumer.close()
-            raise
+            undo.pop_all()
         self._consumer.assign([TopicPartition(topic, partition, offset) for partition, offset in self._offsets.items()])
 
     def _first_offsets(self, servers: str, default: int) -> dict[int, int]:
         try:
             known = self._consumer.list_topics(timeout=_TIMEOUT).topics
-        except Exception as error:
+        except KafkaException as error:
             raise SourceError(f"Kafka at {servers} does not answer: {error}; is the address right?") from error
         if self.topic not in known:
             raise NotFoundError(f"there is no topic {self.topic} at {servers}{did_you_mean(self.topic, known)}")
