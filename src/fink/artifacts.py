@@ -33,6 +33,9 @@ class Artifact:
     replaceable
         Whether it may be replaced while a run goes on: then its one file names the version that is current, which lies beside it
         in a folder of that name.
+    optional
+        Whether its module does without it: the parameter is None where it is not there. A module all of whose artifacts are
+        optional needs one of them.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Artifact:
     read: Callable[..., Versioned]
     about: str
     replaceable: bool = False
+    optional: bool = False
 
     def current(self, folder: Path | None) -> str | None:
         """Give the version that would be opened, without opening it; None where it is not there, or is never replaced."""

@@ -49,6 +49,13 @@ class Step:
         return (*self.module.outputs, self.status)
 
     @property
+    def is_absent(self) -> bool:
+        """Whether it does not run since an artifact that it needs is not there, or of optional ones not one."""
+        needed = [artifact.name for artifact in self.module.artifacts if not artifact.optional]
+        there = [name for name, opened in self.artifacts.items() if opened is not None]
+        return not set(needed) <= set(there) or bool(self.artifacts and not there)
+
+    @property
     def reads(self) -> frozenset[str]:
         """Names of the columns that it looks at, for its condition too."""
         return self.module.input_columns | (self.where.columns if self.where else frozenset())
@@ -291,7 +298,7 @@ def run_step(step: Step, batch: AlertBatch, vocabulary: Mapping[str, Column]) ->
     """Run one module on the alerts that its condition takes; the others, and those on which it raises, get null."""
     began = time.perf_counter()
     n = len(batch)
-    if None in step.artifacts.values():
+    if step.is_absent:
         nothing = {column.name: pa.nulls(n, column.type) for column in step.module.outputs}
         return batch.with_columns(nothing | {step.status.name: pa.array(np.full(n, ABSENT, np.int8))}), ModuleCounts()
     rows = np.arange(n)

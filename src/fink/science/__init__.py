@@ -58,6 +58,13 @@ def with_error(name: str, type_: pa.DataType, unit: str, ucd: str, about: str) -
     )
 
 
+def installed_catalogue(name: str, *, optional: bool = False) -> Artifact:
+    """Declare a catalogue as what a module reads; it is given as a `fink.catalogs.store.InstalledCatalogue`."""
+    how = f"the catalogue {name}; fink catalogs add {name} installs it"
+    files = (f"{catalogs.FOLDER}/{name}/{CURRENT}",)
+    return Artifact(name, files, InstalledCatalogue.open, how, replaceable=True, optional=optional)
+
+
 def science_module(
     *,
     version: str,
@@ -142,8 +149,6 @@ def _matching(catalogue: Catalogue) -> ScienceModule:
         """Match alerts at the places and times where they were seen."""
         return installed.on_positions(ra, dec, mjd, types)
 
-    files = (f"{catalogs.FOLDER}/{catalogue.name}/{CURRENT}",)
-    how = f"the catalogue {catalogue.name}; fink catalogs add {catalogue.name} installs it"
     return ScienceModule(
         name=catalogue.name,
         function=match,
@@ -154,5 +159,5 @@ def _matching(catalogue: Catalogue) -> ScienceModule:
         reference=catalogue.citation,
         about=catalogue.about,
         description=catalogue.description,
-        artifacts=(Artifact(catalogue.name, files, InstalledCatalogue.open, how, replaceable=True),),
+        artifacts=(installed_catalogue(catalogue.name),),
     )

@@ -36,7 +36,7 @@ _COUNT, _STRUCTURE = "meta.number;instr.pixel", "stat.value"
 
 
 @science_module(
-    version="1.0",
+    version="1.1",
     outputs=(
         Column(
             "is_hostless",
@@ -51,7 +51,7 @@ _COUNT, _STRUCTURE = "meta.number;instr.pixel", "stat.value"
         Column("science_structure", pa.float32(), "", _STRUCTURE, "Distance of the science stamp's Fourier powers from those of noise"),
         Column("template_structure", pa.float32(), "", _STRUCTURE, "Distance of the template stamp's Fourier powers from those of noise"),
     ),
-    where="is_transient AND age <= 45",
+    where="(is_transient AND age <= 45) OR (uncatalogued AND n_detections <= 3)",
     reference="doi:10.1051/0004-6361/202450535",
 )
 def hostless(cutouts: Stamps) -> Columns:

@@ -216,7 +216,7 @@ def _lacks_columns(step: Step, known: set[str]) -> str:
 
 
 def _lacks_artifacts(step: Step) -> str:
-    return "its map, catalogue or model is not in the folder of artifacts" if None in step.artifacts.values() else ""
+    return "its map, catalogue or model is not in the folder of artifacts" if step.is_absent else ""
 
 
 def _left_out(column: Column, n: int) -> pa.Array:
