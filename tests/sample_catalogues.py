@@ -17,7 +17,7 @@ from fink.catalogs import Catalogue, Field
 from fink.catalogs.importing import import_catalogue
 
 _PLAIN_WORDS = ("one", "two", "three (3)")
-_WORDS = {("simbad", "type"): ("RR*", "G", "YSO_Candidate")}
+_WORDS = {("simbad", "type"): ("RR*", "G", "YSO_Candidate"), ("ngc", "type"): ("G", "OCl", "PN")}
 """Texts of columns that modules read."""
 
 

@@ -37,7 +37,7 @@ def comoving_distance(redshift: ArrayLike) -> Floats:
     # in u = ln(1 + z), dz / E = exp(u) du / E
     growth = np.exp(0.5 * span[..., None] * (_NODES + 1.0))
     rate = np.sqrt(MATTER * growth**3 + RADIATION * growth**4 + (1.0 - MATTER - RADIATION))
-    return SPEED_OF_LIGHT / H0 * 0.5 * span * np.asarray((_WEIGHTS * growth / rate).sum(axis=-1))
+    return np.asarray(SPEED_OF_LIGHT / H0 * 0.5 * span * (_WEIGHTS * growth / rate).sum(axis=-1))
 
 
 def luminosity_distance(redshift: ArrayLike) -> Floats:

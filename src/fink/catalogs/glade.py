@@ -29,7 +29,13 @@ glade = Catalogue(
             False,
         ),
         Field(
-            "axis_ratio", "power(10, -TRY_CAST(logr25Hyp AS DOUBLE))", pa.float32(), "", "phys.size.axisRatio", "Minor over major axis", False
+            "axis_ratio",
+            "power(10, -TRY_CAST(logr25Hyp AS DOUBLE))",
+            pa.float32(),
+            "",
+            "phys.size.axisRatio",
+            "Minor over major axis",
+            False,
         ),
         Field("position_angle", "PAHyp", pa.float32(), "deg", "pos.posAng", "Position angle of the major axis, north through east", False),
     ),

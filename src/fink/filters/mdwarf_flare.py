@@ -15,7 +15,7 @@ mdwarf_flare = substream(
     AND NOT (star_r - star_i <= 0.53) AND NOT (star_i - star_z <= 0.3)
     AND NOT (lsst_object_i_science_flux_mean <= 1.63 * lsst_object_r_science_flux_mean)
     AND NOT (lsst_object_z_science_flux_mean <= 1.32 * lsst_object_i_science_flux_mean)
-    AND (gaia_star OR star_r - star_i > 0.53 OR lsst_object_i_science_flux_mean > 1.63 * lsst_object_r_science_flux_mean)
+    AND (gaia_star OR (is_on_star AND star_r - star_i > 0.53) OR lsst_object_i_science_flux_mean > 1.63 * lsst_object_r_science_flux_mean)
     AND flux >= 0.1 * template_flux AND NOT (mjd - previous_detection_mjd >= 0.1667 AND mjd - previous_detection_mjd <= 2)
     """,
     per_night=(0, 5_000),

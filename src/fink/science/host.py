@@ -174,7 +174,7 @@ def _candidates(rank: int, each: Galaxies, opened: InstalledCatalogue, ra: Float
     alert, source = pairs.position[kept], pairs.source[kept]
     columns = {name: f"{each.name}_{column}" for name, column in each.columns.items()}
     there = {name: column for name, column in columns.items() if column in opened.columns}
-    numbers = {name: _numbers(opened, there.get(name), source) for name in _NUMBERS}
+    numbers: dict[str, Any] = {name: _numbers(opened, there.get(name), source) for name in _NUMBERS}
     if len(opened.index.shape):
         numbers |= dict(zip(("size", "axis_ratio", "position_angle"), opened.index.shape[source].astype(np.float64).T, strict=True))
     place = opened.index.positions[source]

@@ -214,7 +214,7 @@ NOT_EMPTY: dict[str, Mapping[str, Any]] = {
     **NOT_NEW,
 }
 EMPTY_PLACE = {**CLEAN, **ASKED, "is_hostless": True, "reference_separation": 5.0, "star_separation": 12.0}
-RED_STAR = {"star_r": 18.0, "star_i": 17.2, "star_z": 16.8}
+RED_STAR = {"star_r": 18.0, "star_i": 17.2, "star_z": 16.8, "star_separation": 0.5, "star_score": 0.95}
 
 CASES |= {
     "blazar": Case(
@@ -401,6 +401,7 @@ CASES |= {
             "seen yesterday": {"previous_detection_mjd": NOW - 1.0},
             "new and no star": {"n_detections": 1},
             "small": {"template_flux": 1e6},
+            "star beside": {"star_separation": 4.0},
             **MOVES,
         },
     ),

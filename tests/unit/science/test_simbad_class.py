@@ -11,7 +11,8 @@ from fink.science.simbad_class import simbad_class
 
 def classed(*given: str | None) -> list[dict[str, object]]:
     found = simbad_class.function(simbad_type=pa.array(given, pa.string()))
-    return pa.table(dict(found)).to_pylist()
+    rows: list[dict[str, object]] = pa.table(dict(found)).to_pylist()
+    return rows
 
 
 @pytest.mark.parametrize("way", ["code", "name", "former_name"])
