@@ -20,6 +20,9 @@ _PLAIN_WORDS = ("one", "two", "three (3)")
 _WORDS = {("simbad", "type"): ("RR*", "G", "YSO_Candidate"), ("ngc", "type"): ("G", "OCl", "PN")}
 """Texts of columns that modules read."""
 
+_OFTEN_MISSING = {("glade", "redshift"), ("glade", "luminosity_distance"), ("mangrove", "luminosity_distance"), ("ngc", "redshift")}
+"""Distances that galaxies often lack, so that another catalogue is asked for them."""
+
 
 def plain(catalogue: Catalogue) -> Catalogue:
     """Give the same catalogue with distributions that have its columns under its own names."""
@@ -34,9 +37,9 @@ def distribution(catalogue: Catalogue, ra: NDArray[np.float64], dec: NDArray[np.
     rng, n = np.random.default_rng(seed), len(ra)
     columns: dict[str, Any] = {"ra": ra, "dec": dec + rng.normal(0, 0.05 / 3600, n)}
     for one in catalogue.fields:
-        columns[one.name] = pa.array(
-            _values(rng, one, n, _WORDS.get((catalogue.name, one.name), _PLAIN_WORDS)), one.type, mask=rng.random(n) < 0.1
-        )
+        words = _WORDS.get((catalogue.name, one.name), _PLAIN_WORDS)
+        missing = 0.6 if (catalogue.name, one.name) in _OFTEN_MISSING else 0.1
+        columns[one.name] = pa.array(_values(rng, one, n, words), one.type, mask=rng.random(n) < missing)
     columns |= {"own_radius": rng.uniform(0.1, 90, n), "axis_ratio": rng.uniform(0.2, 1, n), "position_angle": rng.uniform(0, 180, n)}
     columns |= {f"moves_{name}": np.where(rng.random(n) < 0.1, 5000.0, 1.0) for name in ("pm_ra", "pm_dec")}
     return pa.table(columns)
@@ -47,6 +50,8 @@ def _values(rng: np.random.Generator, one: Field, n: int, words: tuple[str, ...]
         return np.array(words, object)[rng.integers(0, len(words), n)]
     if pa.types.is_boolean(one.type):
         return rng.random(n) < 0.5
+    if one.ucd.startswith("stat.probability"):
+        return rng.random(n)
     return rng.integers(1, 100, n) if pa.types.is_integer(one.type) else rng.uniform(0, 10, n).astype(one.type.to_pandas_dtype())
 
 

@@ -162,7 +162,7 @@ def associate(ra: Floats, dec: Floats, mag: Floats, catalogues: list[tuple[Galax
         "host_probability": probability,
         "no_host_probability": none,
         "n_host_candidates": count,
-        **{name: pa.array(values, pa.float64()).take(chosen) for name, values in measures.items()},
+        **{name: pa.array(values, pa.float64(), from_pandas=True).take(chosen) for name, values in measures.items()},
     }
 
 
@@ -268,7 +268,8 @@ def merge(edges: Ints, place: Floats, size: Floats, z: Floats, z_err: Floats, di
                 for axis in range(3):
                     apart += (place[j, axis] - place[k, axis]) ** 2
                 # the centres of large galaxies are less certain, and what lies within their inner parts is a part of them
-                if np.sqrt(apart) * 206264.806 > max(_ONE_GALAXY, 0.2 * size[j]):
+                inner = 0.2 * size[j] if size[j] > 0.0 else 0.0
+                if np.sqrt(apart) * 206264.806 > max(_ONE_GALAXY, inner):
                     continue
                 single[k] = False
                 if np.isnan(z[j]) and np.isnan(distance[j]):
