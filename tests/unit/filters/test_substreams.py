@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -465,3 +466,9 @@ def test_young_sources_of_a_survey_without_scores_are_kept(plan: Plan) -> None:
     row = {**CLEAN, "real_score": None}
     assert selected(plan, "transient_complete", row, STEADY, "lsst")
     assert not selected(plan, "transient_complete", row | {"snr": 9.0}, STEADY, "lsst")
+
+
+def test_each_is_compared_with_the_present_broker() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "science" / "substreams.md").read_text()
+    listed = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert sorted(listed) == sorted(filters.registry())

