@@ -8,11 +8,9 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +22,8 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from fink.catalogs import Catalogue, Download, Field, registry
-from fink.catalogs.fetching import fetched
+from file_server import serving
+from fink.catalogs import Catalogue, Field, registry
 from fink.catalogs.importing import KEPT, checksums, import_catalogue, verify
 from fink.catalogs.store import CURRENT, RECORD, InstalledCatalogue
 from fink.errors import CatalogueError
@@ -298,104 +296,28 @@ def test_memory_does_not_grow_with_the_catalogue(tmp_path: Path) -> None:
                 part = stars(10).take(pa.array(rng.integers(0, 10, 100_000))).set_column(0, "Name", names)
                 part = part.set_column(1, "RAJ2000", pa.array(rng.uniform(0, 360, 100_000)))
                 writer.write_table(part)
-        code = LIMITED.format(paths=[str(Path(__file__).parent)], file=str(tmp_path / f"{number}.parquet"), folder=str(tmp_path))
+        code = LIMITED.format(
+            paths=[str(Path(__file__).parent), str(Path(__file__).parents[2])],
+            file=str(tmp_path / f"{number}.parquet"),
+            folder=str(tmp_path),
+        )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         used.append(int(done.stdout) / 1024)
         shutil.rmtree(tmp_path / "stars")
     assert used[1] - used[0] < 250, used
 
 
-class _Server(BaseHTTPRequestHandler):
-    """Gives the files of a folder, and parts of them; remembers what was asked."""
-
-    folder: Path
-    asked: list[tuple[str, str, bytes, int]]
-
-    def do_HEAD(self) -> None:
-        self._answer(b"")
-
-    def do_GET(self) -> None:
-        self._answer(b"")
-
-    def do_POST(self) -> None:
-        self._answer(self.rfile.read(int(self.headers["Content-Length"])))
-
-    def _answer(self, form: bytes) -> None:
-        path = self.folder / self.path.split("?")[0].lstrip("/")
-        if not path.is_file():
-            self.send_error(404)
-            return
-        data, status = path.read_bytes(), 200
-        if given := self.headers.get("Range"):
-            first, last = given.removeprefix("bytes=").split("-")
-            data, status = data[int(first) : int(last) + 1], 206
-        self.asked.append((self.command + " " + self.path, self.headers.get("User-Agent", ""), form, len(data)))
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Print nothing."""
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[str, Path, list[tuple[str, str, bytes, int]]]]:
-    """Serve a folder on the loopback address."""
-    asked: list[tuple[str, str, bytes, int]] = []
-    folder = tmp_path / "served"
-    folder.mkdir()
-    handler = type("Handler", (_Server,), {"folder": folder, "asked": asked})
-    running = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=running.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{running.server_port}", folder, asked
-    running.shutdown()
-    thread.join()
-    running.server_close()
-
-
-def test_of_a_remote_hats_catalogue_only_the_columns_that_are_needed_are_fetched(
-    server: tuple[str, Path, list[tuple[str, str, bytes, int]]], tmp_path: Path
-) -> None:
-    address, folder, asked = server
+def test_of_a_remote_hats_catalogue_only_the_columns_that_are_needed_are_fetched(tmp_path: Path) -> None:
     wide = stars(20_000)
     for i in range(20):
         wide = wide.append_column(f"more_{i}", pa.array(np.random.default_rng(i).uniform(size=20_000)))
-    write_hats(wide, folder / "hats")
-    record = import_catalogue(STARS, [f"{address}/hats"], tmp_path)
+    with serving(tmp_path / "served") as server:
+        write_hats(wide, server.folder / "hats")
+        record = import_catalogue(STARS, [f"{server.address}/hats"], tmp_path)
     assert record.rows == 20_000
-    size = sum(path.stat().st_size for path in folder.rglob("*.parquet"))
-    fetched_bytes = sum(count for what, _, _, count in asked if what.startswith("GET"))
+    size = sum(path.stat().st_size for path in server.folder.rglob("*.parquet"))
+    fetched_bytes = sum(asked.given for asked in server.asked if asked.what.startswith("GET"))
     assert fetched_bytes < 0.5 * size
-
-
-def test_a_public_distribution_is_fetched_piece_by_piece_and_with_its_key(
-    server: tuple[str, Path, list[tuple[str, str, bytes, int]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    address, folder, asked = server
-    for name, part in (("n", stars().slice(0, 300)), ("s", stars().slice(300))):
-        write_csv(part, folder / f"{name}.csv")
-    download = Download(f"{address}/{{piece}}.csv", ".csv", ("n", "s"), {"User-Agent": 'bot{"id":{BOT_ID}}'}, {"api_key": "{BOT_KEY}"})
-    public = replace(STARS, download=download)
-    with pytest.raises(CatalogueError, match="FINK_BOT_ID"), fetched(public, tmp_path):
-        pass
-    monkeypatch.setenv("FINK_BOT_ID", "7")
-    monkeypatch.setenv("FINK_BOT_KEY", "secret/1")
-    with fetched(public, tmp_path) as files:
-        assert import_catalogue(public, files, tmp_path).rows == N
-    assert [(what, agent, form) for what, agent, form, _ in asked] == [
-        (f"POST /{x}.csv", 'bot{"id":7}', b"api_key=secret%2F1") for x in "ns"
-    ]
-    assert not list(tmp_path.glob(".fetched-*"))
-    with (
-        pytest.raises(CatalogueError, match="cannot be fetched"),
-        fetched(replace(STARS, download=Download(f"{address}/no.csv", ".csv")), tmp_path),
-    ):
-        pass
-    with pytest.raises(CatalogueError, match="a file that you have"), fetched(STARS, tmp_path):
-        pass
 
 
 def test_a_record_is_read_back_as_it_was_written(tmp_path: Path) -> None:
