@@ -19,6 +19,7 @@ from fink.errors import NotFoundError, RequestError, did_you_mean
 from fink.services import searches
 from fink.services.searches import Interval
 from fink.services.substreams import known_substreams
+from fink.services.trials import vocabulary
 from fink.surveys.public import exposure_start, public_columns, runtime_columns
 
 _RA = Argument("ra", "list", "Right ascension of the centre, or of several, ICRS [deg], or as 10h20m30s", required=True, example=150.0)
@@ -183,7 +184,7 @@ def latests(question: Question) -> Answer:
 def chosen(question: Question) -> Answer:
     """Give the newest alerts for which a condition holds."""
     names = question.wanted()
-    types = {column.name: column.type for column in question.vocabulary.values()}
+    types = {column.name: column.type for column in vocabulary().values()}
     condition = parse_condition(question["where"], types, {name: cut.where for name, cut in filters.named_cuts().items()})
     interval = Interval(question["startdate"], question["stopdate"])
     rows = searches.where(question.archive, question.survey, condition, question["n"], interval, _own(names))

@@ -209,11 +209,10 @@ def _condition(text: str) -> Condition:
 
 
 def vocabulary() -> dict[str, Column]:
-    """Give every column of core, surveys and modules."""
-    from fink import columns, science, surveys
+    """Give every column that a condition may name: of core, surveys and modules, and why a module has no value."""
+    from fink.services import trials
 
-    of_surveys = (survey.columns for survey in surveys.registry().values())
-    return columns.merge_columns(columns.CORE, *of_surveys, *(module.outputs for module in science.registry().values()))
+    return trials.vocabulary()
 
 
 def _declaration(column: Column) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from fink.codecs.encode import AvroField, AvroType, encode_fields
 from fink.conditions import Condition, parse_condition
 from fink.config import KafkaOutSettings
 from fink.errors import FollowerError, NotFoundError, RequestError, did_you_mean
+from fink.services.trials import vocabulary
 from fink.streams.kafka_transfer import TransferTopic, remove
 from fink.streams.output_packets import Added, output_packets
 from fink.surveys.public import public_columns, published
@@ -91,7 +92,7 @@ class Selection:
         """
         if not self.where:
             return None
-        types = {name: column.type for name, column in declared_columns().items()}
+        types = {name: column.type for name, column in vocabulary().items()}
         return parse_condition(self.where, types, {name: cut.where for name, cut in filters.named_cuts().items()})
 
     def check(self) -> None:

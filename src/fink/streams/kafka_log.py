@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
@@ -87,7 +87,9 @@ class KafkaLog:
         # what the client has to say beside its calls waits until somebody asks
         self._admin.poll(0)
         if self._producer is not None:
-            self._producer.poll(0)
+            # a producer that was fenced refuses this too
+            with suppress(KafkaException):
+                self._producer.poll(0)
         cause = self._refusal if self._refusal is not None else error
         trouble: Trouble = "refused" if cause.code() in _REFUSED else "again"
         beside = f" ({self._last_error.str()})" if self._last_error is not None and trouble == "again" else ""

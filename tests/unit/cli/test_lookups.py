@@ -102,7 +102,7 @@ def read(path: Path) -> pl.DataFrame:
     if path.suffix == ".csv":
         return pl.read_csv(path)
     if path.suffix == ".json":
-        return pl.DataFrame(json.loads(path.read_bytes()))
+        return pl.DataFrame(json.loads(path.read_bytes()), infer_schema_length=None)
     table = parse_single_table(io.BytesIO(path.read_bytes())).to_table()
     return pl.DataFrame({name: table[name].tolist() for name in table.colnames})
 
