@@ -74,7 +74,7 @@ def link_of(follower: KafkaFollower) -> ProcessLink:
     return follower._link
 
 
-def wait_for(follower: KafkaFollower, commit: int, seconds: float = 60) -> None:
+def wait_for(follower: KafkaFollower, commit: int, seconds: float = 180) -> None:
     until = time.monotonic() + seconds
     while follower.deliver(0.2) < commit:
         assert time.monotonic() < until, "nothing was delivered"
