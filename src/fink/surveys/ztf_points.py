@@ -95,7 +95,9 @@ def _total(flux: float, error: float, mag: float, mag_err: float, separation: fl
     if not (0.0 <= separation <= radius):
         return np.nan, np.nan
     before = _flux(mag)
-    return before + flux, np.sqrt((before * mag_err * LN_PER_MAG) ** 2 + error * error)
+    # what stands for a missing error is below zero
+    before_err = before * mag_err * LN_PER_MAG if mag_err >= 0.0 else np.nan
+    return before + flux, np.sqrt(before_err * before_err + error * error)
 
 
 @njit(cache=True, nogil=True)

@@ -197,6 +197,8 @@ def test_fluxes_of_magnitudes(sign: float, mag: float, mag_err: float, before: f
         ({"before": -999.0}, "total total_err"),
         ({"before": -99999.0}, "total total_err"),
         ({"before_err": math.nan}, "total_err"),
+        ({"before_err": -999.0}, "total_err"),
+        ({"before_err": -99999.0}, "total_err"),
         ({"separation": 1.5}, ""),
         ({"separation": np.nextafter(1.5, 2.0)}, "total total_err"),
         ({"separation": -999.0}, "total total_err"),
