@@ -56,11 +56,11 @@ def holds(text: str, **values: Sequence[Any]) -> list[bool]:
 
 
 def with_value(text: str) -> Condition:
-    """Parse a drawn condition, drawing another where its constants divide by zero or overflow."""
+    """Parse a drawn condition, drawing another where its constants divide by zero, overflow, or are no whole number beside one."""
     try:
         return condition(text)
     except ConditionError as error:
-        assume("has no value" not in str(error))
+        assume("has no value" not in str(error) and "is never" not in str(error))
         raise
 
 
@@ -438,6 +438,20 @@ CONDITIONS = st.recursive(
     max_leaves=4,
 )
 THOROUGH = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+def test_a_constant_on_the_left_is_compared_with_every_row() -> None:
+    assert holds("'' = coalesce(name, 'g')", name=[None, None, None]) == [False] * 3
+    assert holds("'g' = coalesce(name, 'g') AND 0 = 0", name=[None, None, "r"]) == [True, True, False]
+    assert holds("3 < age", age=[2, 3, 4]) == [False, False, True]
+    assert condition("20 >= mag").canonical() == condition("mag <= 20").canonical()
+
+
+def test_a_computed_whole_number_is_one() -> None:
+    assert holds("n_detections = -(0)", n_detections=[0, 1, None]) == [True, False, False]
+    assert holds("n_detections IN (2 * 3, 1)", n_detections=[6, 5, 1]) == [True, False, True]
+    with pytest.raises(ConditionError, match=r"never 0\.5"):
+        condition("n_detections = 1 / 2")
 
 
 @THOROUGH

@@ -64,6 +64,7 @@ class _Parser(sqlglot_parser.Parser):  # type: ignore[misc]
     NO_PAREN_FUNCTIONS: Mapping[object, object] = {}
 
 
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _COMPARISONS = {exp.EQ: "=", exp.NEQ: "!=", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
 _ARITHMETIC = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
 _REFUSALS: Sequence[tuple[type, str]] = (
@@ -194,12 +195,15 @@ class Reader:
 
     def _compare(self, op: str, left: Node, right: Node, node: exp.Expression) -> Node:
         left, right = self._alike(left, right, node, equality=op in ("=", "!="))
+        if isinstance(left, Constant) and not isinstance(right, Constant):  # Polars 2.1 shortens what a text on the left is compared with
+            left, op, right = right, _MIRRORED.get(op, op), left
         if left.kind is Kind.FLAG and op not in ("=", "!="):
             raise self.error("true and false have no order: compare them with = or !=", node)
         return self._checked(Unary(Kind.FLAG, "known", Binary(Kind.FLAG, op, finite(left), finite(right))), node)
 
     def _alike(self, left: Node, right: Node, node: exp.Expression, equality: bool) -> tuple[Node, Node]:
         """Give both sides in one kind: as they are where they agree, else both as float64."""
+        left, right = (_whole_again(side) if isinstance(side, Constant) else side for side in (left, right))
         if left.kind is right.kind:
             return left, right
         numbers = (Kind.NUMBER, Kind.WHOLE)
@@ -330,13 +334,11 @@ class Reader:
         if not _NUMBER.fullmatch(text):
             raise self.error(f"{text[:40]} is not a number", node)
         number = sign * (int(text) if text.isdigit() else float(text))
-        if isinstance(number, float) and number.is_integer() and abs(number) < 2**53:
-            number = int(number)
         if isinstance(number, int) and -(2**63) <= number < 2**63:
             return Constant(Kind.WHOLE, number)
         if abs(number) > LARGEST:
             raise self.error(f"{text[:40]} is too large for a float64", node)
-        return Constant(Kind.NUMBER, float(number))
+        return _whole_again(Constant(Kind.NUMBER, float(number)))
 
     def _double(self, value: Node, node: exp.Expression) -> Node:
         """Give a number as float64, which an identifier cannot be."""
@@ -391,3 +393,10 @@ class Reader:
         if isinstance(value, Column):
             return value.name
         return repr(value.value) if isinstance(value, Constant) else "the expression"
+
+
+def _whole_again(value: Constant) -> Constant:
+    """Take a float64 constant without a fraction, as 6.0 or 2 * 3 give, for the whole number that it is."""
+    if isinstance(value.value, float) and value.value.is_integer() and abs(value.value) < 2**53:
+        return Constant(Kind.WHOLE, int(value.value))
+    return value
