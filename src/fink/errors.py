@@ -15,7 +15,11 @@ class ConfigError(FinkError):
 
 
 class ConditionError(FinkError):
-    """A condition does not parse, or names what does not exist."""
+    """A condition does not parse, or names what does not exist; ``at`` is the character of its text where that shows, from 0."""
+
+    def __init__(self, message: str, at: int | None = None) -> None:
+        super().__init__(message)
+        self.at = at
 
 
 class PlanError(FinkError):

@@ -495,3 +495,28 @@ def test_garbage_raises_nothing_but_a_condition_error(text: str) -> None:
     except ConditionError:
         selected = 0
     assert selected == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("mag < 19 AND agee < 5", "agee"),
+        ("mag < 19 AND (age > 2", "2"),
+        ("mag < 19 AND sinn(mag) > 2", "sinn"),
+        ("mag < 19 AND band = 'r", "'r"),
+        ("mag < 19 ANDD age < 3", "age"),
+        ("(mag < 19) AND " * 12 + "mag < < 3", "<"),
+        ("mag < 19 AND\n  agee < 5", "agee"),
+    ],
+)
+def test_an_error_says_at_which_character_it_shows(text: str, at: str) -> None:
+    with pytest.raises(ConditionError) as caught:
+        parse_condition(text, {"mag": pa.float32(), "age": pa.float32(), "band": pa.string()})
+    assert caught.value.at is not None
+    assert text[caught.value.at :].startswith(at)
+
+
+def test_an_error_inside_a_cut_is_at_no_character_of_the_text() -> None:
+    with pytest.raises(ConditionError, match="in the cut real") as caught:
+        parse_condition("mag < 3 AND real", {"mag": pa.float32()}, {"real": "score > 3"})
+    assert caught.value.at is None

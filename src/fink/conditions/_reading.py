@@ -85,20 +85,21 @@ def _tokens(text: str) -> list[sqlglot.tokens.Token]:
         raise ConditionError(f"the condition has {len(text)} characters; {MAX_LENGTH} is the limit")
     for position, character in enumerate(text):
         if character == "\\" or (ord(character) < 32 and character not in "\t\r\n") or 0xD800 <= ord(character) < 0xE000:
-            raise ConditionError(f"the character {character!r}, number {position + 1} of the condition, is not allowed")
+            raise ConditionError(f"the character {character!r}, number {position + 1} of the condition, is not allowed", position)
     try:
         tokens: list[sqlglot.tokens.Token] = sqlglot.tokenize(text)
     except sqlglot_errors.TokenError as error:
-        raise ConditionError("the condition has a quote or a comment that is not closed") from error
+        opened = max(text.rfind(mark) for mark in ("'", '"', "/*"))
+        raise ConditionError("the condition has a quote or a comment that is not closed", max(opened, 0)) from error
     if not tokens:
-        raise ConditionError("the condition is empty; TRUE takes every alert")
+        raise ConditionError("the condition is empty; TRUE takes every alert", 0)
     if any(token.comments for token in tokens):
         raise ConditionError("the condition has a comment (-- or /*): leave it out; put spaces between two minus signs")
     depth = 0
     for token in tokens:
         depth += {sqlglot.TokenType.L_PAREN: 1, sqlglot.TokenType.R_PAREN: -1}.get(token.token_type, 0)
         if depth > MAX_DEPTH:
-            raise ConditionError(f"more than {MAX_DEPTH} parentheses are open at character {token.start + 1}")
+            raise ConditionError(f"more than {MAX_DEPTH} parentheses are open at character {token.start + 1}", token.start)
     return tokens
 
 
@@ -109,12 +110,18 @@ def _parse(text: str) -> exp.Expression:
     except sqlglot_errors.ParseError as error:
         where = error.errors[0] if error.errors else {}
         near = where.get("highlight") or text[-20:]
-        raise ConditionError(f"the condition cannot be read near {near!r}, in {text[:200]!r}") from error
+        raise ConditionError(f"the condition cannot be read near {near!r}, in {text[:200]!r}", _place(text, where)) from error
     except RecursionError as error:
         raise ConditionError(f"the condition is more than {MAX_DEPTH} levels deep") from error
     if len(trees) != 1 or trees[0] is None:
         raise ConditionError(f"one condition is expected, without semicolons, and not {text[:200]!r}")
     return trees[0]
+
+
+def _place(text: str, where: Mapping[str, object]) -> int:
+    """Give the character at which the parser stopped, from what it says of the words around it."""
+    before, word, after = (str(where.get(part) or "") for part in ("start_context", "highlight", "end_context"))
+    return max(text.find(before + word + after), 0) + len(before) if word else max(len(text) - 1, 0)
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,7 @@ class Reader:
         starts = [node.meta["start"] for node in at.walk() if "start" in node.meta]
         position = f" (at character {min(starts) + 1})" if starts else ""
         inside = f"in the cut {' > '.join(self.trail)}: " if self.trail else ""
-        return ConditionError(f"{inside}{message}{position}")
+        return ConditionError(f"{inside}{message}{position}", min(starts) if starts and not self.trail else None)
 
     def refusal(self, node: exp.Expression) -> ConditionError:
         for refused, why in _REFUSALS:
@@ -265,7 +272,9 @@ class Reader:
         try:
             parsed = _parse(self.text)
         except ConditionError as error:
-            raise ConditionError(f"in the cut {' > '.join(self.trail)}: {error}" if self.trail else str(error)) from error
+            if not self.trail:
+                raise
+            raise ConditionError(f"in the cut {' > '.join(self.trail)}: {error}") from error
         return self._checked(self.test(parsed), parsed)
 
     def _checked(self, node: Node, at: exp.Expression) -> Node:
