@@ -505,7 +505,7 @@ def test_garbage_raises_nothing_but_a_condition_error(text: str) -> None:
         ("mag < 19 AND sinn(mag) > 2", "sinn"),
         ("mag < 19 AND band = 'r", "'r"),
         ("mag < 19 ANDD age < 3", "age"),
-        ("(mag < 19) AND " * 12 + "mag < < 3", "<"),
+        ("(mag < 19) AND " * 12 + "mag < 3 ANDD age < 3", "age"),
         ("mag < 19 AND\n  agee < 5", "agee"),
     ],
 )
