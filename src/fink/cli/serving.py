@@ -1,4 +1,4 @@
-"""The command that answers others: the REST interface beside the stream."""
+"""The command that answers others: the portal and the REST interface beside the stream."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def serve(
     config: ConfigOption = None,
     set: SetOption = None,
 ) -> None:
-    """Answer questions about the archive over HTTP, beside a run that may be writing it, until stopped (Ctrl-C).
+    """Show the archive in a browser, and answer programs over HTTP, beside a run that may be writing it, until stopped (Ctrl-C).
 
-    The interface describes itself under `/api/docs`; a route asked without arguments says what it takes.
+    The portal is at `/`. The interface for programs describes itself under `/api/docs`.
 
     Example: `fink serve --archive fink-demo/archive`
     """
     settings = settings_from(archive, config, set, serve__host=host, serve__port=port)
-    from fink.api.server import listen
+    from fink.portal.server import listen
 
     live = factory.live_archive(settings)
     try:
-        listen(live, settings.serve, lambda url: stderr.print(f"Fink answers at {url}/api/docs; stop it with Ctrl-C"))
+        listen(live, settings, lambda url: stderr.print(f"Fink is at {url}/ and for programs at {url}/api/docs; stop it with Ctrl-C"))
     finally:
         live.close()

@@ -1,4 +1,4 @@
-"""The server process: the application behind uvicorn, on a socket whose address is known before the first question."""
+"""The server process: the interface for programs and the pages behind uvicorn, on a socket whose address is known before the first question."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import uvicorn
 
 from fink.api.application import build_application
 from fink.archive.rows import declared_columns
-from fink.config import ServeSettings
+from fink.config import ServeSettings, Settings
 from fink.errors import ConfigError
+from fink.portal import application as portal
 from fink.services.live import LiveArchive
 
 
-def listen(archive: LiveArchive, settings: ServeSettings, ready: Callable[[str], None] = lambda url: None) -> None:
+def listen(archive: LiveArchive, settings: Settings, ready: Callable[[str], None] = lambda url: None) -> None:
     """Answer until the process is told to stop (SIGTERM or Ctrl-C).
 
     Parameters
@@ -27,8 +28,10 @@ def listen(archive: LiveArchive, settings: ServeSettings, ready: Callable[[str],
     ConfigError
         If nobody may listen at that address, or somebody does already.
     """
-    bound = _bind(settings)
-    application = build_application(archive, declared_columns(), default_survey=settings.survey)
+    bound = _bind(settings.serve)
+    vocabulary = declared_columns()
+    application = build_application(archive, vocabulary, default_survey=settings.serve.survey)
+    portal.mount(application, archive, vocabulary, settings)
     server = uvicorn.Server(uvicorn.Config(application, log_level="warning", access_log=False, lifespan="off"))
     host, port = bound.getsockname()[:2]
     ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from fink.api.server import listen
-from fink.config import ServeSettings
+from fink.config import Settings
 from fink.errors import ConfigError
+from fink.portal.server import listen
 from unit.api.conftest import Served
 
 
@@ -20,7 +20,7 @@ def test_a_port_in_use_is_told() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=f"port {port}: .*choose another port"):
-            listen(archive, ServeSettings(host="127.0.0.1", port=port))
+            listen(archive, Settings.model_validate({"serve": {"host": "127.0.0.1", "port": port}}))
 
 
 def test_the_address_that_was_told_answers(served: Served) -> None:
