@@ -1,4 +1,4 @@
-"""The server process: the interface for programs and the pages behind uvicorn, on a socket whose address is known before the first question."""
+"""The server process: pages and the interface for programs behind uvicorn, on a socket whose address is known before any question."""
 
 from __future__ import annotations
 
