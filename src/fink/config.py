@@ -22,6 +22,11 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _split(value: Any) -> Any:
+    """Take a,b from the command line."""
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+
 class BatchSettings(_Section):
     """When a batch closes: whichever comes first; where it closes changes no result."""
 
@@ -46,8 +51,7 @@ class RunSettings(_Section):
     @field_validator("modules", "substreams", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
-        """Take a,b from the command line."""
-        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+        return _split(value)
 
 
 class RetentionSettings(_Section):
@@ -186,6 +190,27 @@ class ServeSettings(_Section):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
     survey: Literal["lsst", "ztf"] = Field("lsst", description="Survey whose routes answer under /api/v1")
     readers: int = Field(4, ge=1, le=64, description="Questions that are answered at the same time")
+    anonymous: tuple[Literal["read", "write", "order"], ...] = Field(
+        ("read",), description="What is allowed without a token: read; order adds jobs, transfers and large cross-matches"
+    )
+    costly_per_minute: int = Field(
+        300, ge=0, description="Costly questions (trials, cross-matches, orders) that a token may ask in a minute"
+    )
+    anonymous_costly_per_minute: int = Field(60, ge=0, description="The same, for an address that sends no token")
+    jobs_at_once: int = Field(8, ge=0, description="Jobs of one token that may wait or run")
+    anonymous_jobs_at_once: int = Field(2, ge=0, description="The same, for an address that sends no token")
+    rows_per_day: int = Field(100_000_000, ge=0, description="Rows of results that a token may have in a day (UTC)")
+    anonymous_rows_per_day: int = Field(1_000_000, ge=0, description="The same, for an address that sends no token")
+    upload_megabytes: float = Field(200, gt=0, description="Largest table that may be sent [MB]")
+    job_days: float = Field(3, gt=0, description="Days that the result of a job is kept")
+    job_seconds: float = Field(3600, gt=0, description="Seconds after which a job is stopped")
+    job_workers: int = Field(1, ge=0, le=64, description="Jobs that are carried out at the same time; 0 leaves them to another server")
+    job_gigabytes: float = Field(50, gt=0, description="Gigabytes that the results of all jobs may take")
+
+    @field_validator("anonymous", mode="before")
+    @classmethod
+    def _split_scopes(cls, value: Any) -> Any:
+        return _split(value)
 
 
 class Settings(BaseSettings):

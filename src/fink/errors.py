@@ -90,6 +90,22 @@ class RefusedError(FinkError):
     """What a user asks for belongs to somebody else, comes too often, or would cost or select too much."""
 
 
+class CredentialsError(FinkError):
+    """A token is needed and was not sent, or is not valid."""
+
+
+class ForbiddenError(RefusedError):
+    """What is asked for belongs to somebody else, or the token does not allow it."""
+
+
+class QuotaError(RefusedError):
+    """Somebody asked for more than may be taken; ``after`` is when it may be asked again [s]."""
+
+    def __init__(self, message: str, after: float = 3600.0) -> None:
+        super().__init__(message)
+        self.after = after
+
+
 class NotFoundError(FinkError):
     """What was asked for is not in the archive or in a registry."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fink.config import Settings
     from fink.engines.embedded import RunSummary
     from fink.engines.plan import Plan
+    from fink.services.access import Access
     from fink.services.catalogues import Catalogues
     from fink.services.components import Component
     from fink.services.enrichment import EnrichedFile, TableEnrichment
@@ -118,6 +119,22 @@ def catalogues(settings: Settings) -> Catalogues:
     from fink.services.catalogues import Catalogues
 
     return Catalogues(settings.artifacts)
+
+
+def access(settings: Settings) -> Access:
+    """Give the tokens of the archive, and what askers over HTTP may take.
+
+    Raises
+    ------
+    ArchiveError
+        If there is no archive.
+    """
+    from fink.archive.state import State
+    from fink.services.access import Access
+
+    if not (settings.archive / "archive.json").exists():
+        raise ArchiveError(f"there is no archive in {settings.archive}; create one with fink run, or name another folder")
+    return Access(State(settings.archive), settings.serve)
 
 
 def transfers(settings: Settings) -> Transfers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ import pyarrow as pa
 from starlette.responses import Response
 
 from fink.columns import Column
-from fink.errors import ArchiveError, BusyError, FinkError, NotFoundError
+from fink.errors import ArchiveError, BusyError, CredentialsError, FinkError, ForbiddenError, NotFoundError, QuotaError, RefusedError
 from fink.services.exports import Form, export
 
 FORMATS: Mapping[str, tuple[Form, str]] = {
@@ -40,6 +41,8 @@ class FileAnswer:
     name: str
 
 
+_WRONG = "The question is asked wrongly"
+
 Answer = TableAnswer | FileAnswer | Mapping[str, Any] | Sequence[Any] | str
 
 
@@ -60,20 +63,28 @@ def response_of(answer: Answer, output: str = "json", warnings: Sequence[str] = 
             return Response(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json", headers=headers)
 
 
+_STATUS: tuple[tuple[type[FinkError], int, str], ...] = (
+    (CredentialsError, 401, "A token is needed"),
+    (ForbiddenError, 403, "Not allowed"),
+    (QuotaError, 429, "More than may be taken"),
+    (RefusedError, 409, "Refused"),
+    (NotFoundError, 404, "Not found"),
+    (BusyError, 503, "Too many questions at once"),
+    (ArchiveError, 500, "The archive cannot answer"),
+)
+"""The HTTP status of each error, the first that fits; any other is a wrong question."""
+
+
 def problem(error: FinkError, instance: str) -> Response:
-    """Say what went wrong, as a problem document."""
-    status, title = _status(error)
+    """Say what went wrong, as a problem document (RFC 9457)."""
+    status, title = next(((status, title) for kind, status, title in _STATUS if isinstance(error, kind)), (400, _WRONG))
     body = {"type": "about:blank", "title": title, "status": status, "detail": str(error), "instance": instance}
-    headers = {"Retry-After": "5"} if status == 503 else {}
-    return Response(orjson.dumps(body), status, headers, media_type="application/problem+json")
+    return Response(orjson.dumps(body), status, _headers(error), media_type="application/problem+json")
 
 
-def _status(error: FinkError) -> tuple[int, str]:
-    """Give the HTTP status of an error: a wrong question unless it is one of ours."""
-    if isinstance(error, NotFoundError):
-        return 404, "Not found"
+def _headers(error: FinkError) -> dict[str, str]:
     if isinstance(error, BusyError):
-        return 503, "Too many questions at once"
-    if isinstance(error, ArchiveError):
-        return 500, "The archive cannot answer"
-    return 400, "The question is asked wrongly"
+        return {"Retry-After": "5"}
+    if isinstance(error, QuotaError):
+        return {"Retry-After": str(max(1, math.ceil(error.after)))}
+    return {"WWW-Authenticate": "Bearer"} if isinstance(error, CredentialsError) else {}

@@ -18,8 +18,11 @@ from fink.api.answers import problem, response_of
 from fink.api.arguments import read_arguments
 from fink.api.live import Feed, Place
 from fink.api.routes import Question, Route
+from fink.archive.state import State
 from fink.columns import Column
+from fink.config import Settings
 from fink.errors import FinkError, RequestError
+from fink.services.access import Access
 from fink.services.live import LiveArchive
 
 ROUTES: tuple[Route, ...] = (*alerts.ROUTES, *stamps.ROUTES, *about.ROUTES)
@@ -27,7 +30,9 @@ LARGEST_BODY = 100_000_000
 """Bytes that a request may have."""
 
 
-def build_application(archive: LiveArchive, vocabulary: Mapping[str, Column], *, default_survey: str = "lsst") -> FastAPI:
+def build_application(
+    archive: LiveArchive, vocabulary: Mapping[str, Column], settings: Settings | None = None, *, default_survey: str = "lsst"
+) -> FastAPI:
     """Build the web application of the REST interface.
 
     Parameters
@@ -36,6 +41,8 @@ def build_application(archive: LiveArchive, vocabulary: Mapping[str, Column], *,
         Lends readers.
     vocabulary
         Every column that there is, by name.
+    settings
+        Where the archive is, and what askers may do and take.
     default_survey
         Whose routes answer under ``/api/v1``; each survey's own answer under ``/<survey>/api/v1``.
     """
@@ -47,8 +54,12 @@ def build_application(archive: LiveArchive, vocabulary: Mapping[str, Column], *,
         openapi_url="/api/openapi.json",
         redoc_url=None,
     )
-    application.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["*"])
+    application.add_middleware(
+        CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"], allow_headers=["*"]
+    )
     application.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=1)
+    settings = settings or Settings()
+    application.state.access = Access(State(settings.archive), settings.serve)
     application.add_exception_handler(FinkError, _on_error)
     application.add_exception_handler(RequestValidationError, _on_invalid)
     for route in ROUTES:

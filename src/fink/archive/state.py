@@ -50,7 +50,33 @@ CREATE INDEX substream_changes_by_owner ON substream_changes (owner, at);
 
 _TRANSFERS = "CREATE TABLE transfers (name TEXT PRIMARY KEY, state TEXT NOT NULL, job TEXT NOT NULL);"
 
-STEPS: tuple[str, ...] = (_REQUESTS, _SUBSTREAMS, _TRANSFERS)
+_ACCESS = """
+CREATE TABLE tokens (
+    name TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    secret BLOB NOT NULL UNIQUE,
+    created REAL NOT NULL,
+    expires REAL,
+    revoked REAL
+);
+CREATE TABLE rows_taken (who TEXT NOT NULL, day INTEGER NOT NULL, rows INTEGER NOT NULL, PRIMARY KEY (who, day));
+"""
+
+_JOBS = """
+CREATE TABLE jobs (
+    name TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    who TEXT NOT NULL,
+    state TEXT NOT NULL,
+    ordered REAL NOT NULL,
+    expires REAL NOT NULL,
+    job TEXT NOT NULL
+);
+CREATE INDEX jobs_by_state ON jobs (state, ordered);
+"""
+
+STEPS: tuple[str, ...] = (_REQUESTS, _SUBSTREAMS, _TRANSFERS, _ACCESS, _JOBS)
 """What makes an empty file, and any earlier one, what this version reads and writes; a step is never changed once released."""
 
 

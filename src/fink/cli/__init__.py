@@ -1,6 +1,20 @@
 """The ``fink`` command: one word per use case, a table to a person, one JSON document with ``--format json``."""
 
-from fink.cli import archives, catalogues, crossmatches, demos, lookups, plans, runs, servers, serving, substreams, tables, transfers
+from fink.cli import (
+    archives,
+    catalogues,
+    crossmatches,
+    demos,
+    lookups,
+    plans,
+    runs,
+    servers,
+    serving,
+    substreams,
+    tables,
+    tokens,
+    transfers,
+)
 from fink.cli.application import app, main
 
 __all__ = [
@@ -17,5 +31,6 @@ __all__ = [
     "serving",
     "substreams",
     "tables",
+    "tokens",
     "transfers",
 ]

@@ -61,6 +61,7 @@ config_app = group("Look at the settings and check them.")
 filter_app = group("Filters: the conditions that define substreams, built-in ones and your own.")
 module_app = group("Science modules: what is measured on each alert.")
 quarantine_app = group("Items that could not be read: list, show, export or replay them.")
+token_app = group("Tokens: who may keep filters, and order transfers and jobs, over HTTP.")
 transfer_app = group("Send a past selection of alerts to a Kafka topic of its own.")
 services_app = group("Real servers on the loopback address, for a trial: start, stop, look.")
 watchlist_app = group("Watchlists of your own positions, as substreams; switched, listed and removed with fink filter.")
@@ -73,6 +74,7 @@ for name, part in {
     "module": module_app,
     "quarantine": quarantine_app,
     "services": services_app,
+    "token": token_app,
     "transfer": transfer_app,
     "watchlist": watchlist_app,
 }.items():

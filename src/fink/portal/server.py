@@ -30,7 +30,7 @@ def listen(archive: LiveArchive, settings: Settings, ready: Callable[[str], None
     """
     bound = _bind(settings.serve)
     vocabulary = declared_columns()
-    application = build_application(archive, vocabulary, default_survey=settings.serve.survey)
+    application = build_application(archive, vocabulary, settings, default_survey=settings.serve.survey)
     portal.mount(application, archive, vocabulary, settings)
     server = uvicorn.Server(uvicorn.Config(application, log_level="warning", access_log=False, lifespan="off"))
     host, port = bound.getsockname()[:2]
