@@ -2,7 +2,7 @@
 
 from fink.fitting.closed_form import Z_95, limit_ratio, ratio_bound, weighted_line
 from fink.fitting.points import Points
-from fink.fitting.solver import AT_BOUND, CONVERGED, NOT_CONVERGED, TOO_FEW_POINTS, Fits, Model, Parameter, fit
+from fink.fitting.solver import AT_BOUND, CONVERGED, NOT_CONVERGED, TOO_FEW_POINTS, Fits, Model, Parameter, evaluate, fit
 
 __all__ = [
     "AT_BOUND",
@@ -14,6 +14,7 @@ __all__ = [
     "Model",
     "Parameter",
     "Points",
+    "evaluate",
     "fit",
     "limit_ratio",
     "ratio_bound",

@@ -7,7 +7,7 @@ lines only. Each row is solved by itself in scalar loops: its result does not de
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import inf, sqrt
@@ -182,6 +182,35 @@ def fit(
     solved = _compiled_solver()(model.curve, model.guess, bounds, np.array(constants, dtype=np.float64), given, *arrays, min_points)
     solution, covariance, chi2, n_free, status, steps = solved
     return Fits(parameters, solution, covariance, chi2, np.diff(points.offsets), n_free, status, steps)
+
+
+def evaluate(
+    model: Model,
+    parameters: Sequence[Parameter],
+    values: Mapping[str, float],
+    time: NDArray[np.float64],
+    band: NDArray[np.int64],
+    *,
+    constants: Sequence[float] = (),
+) -> NDArray[np.float64]:
+    """Give a model's curve at some times and bands, (k,).
+
+    Parameters
+    ----------
+    parameters
+        The model's parameters, in its order.
+    values
+        The value of each, by name.
+    time, band
+        (k,) where it is wanted.
+    constants
+        (c,) what the model's functions take besides.
+    """
+    point = np.array([np.log(values[p.name]) if p.log else values[p.name] for p in parameters], np.float64)
+    curve, slopes = np.zeros(len(time)), np.zeros((len(time), len(point)))
+    asked = (np.array(constants, np.float64), np.require(time, np.float64, ["C", "W"]), np.require(band, np.int64, ["C", "W"]))
+    model.curve(point, *asked, curve, slopes)
+    return curve
 
 
 _SOLVER = types.Tuple((_TABLE, types.Array(types.float64, 3, "C"), _FLOATS, _BANDS, types.Array(types.int8, 1, "C"), _BANDS))(

@@ -54,6 +54,14 @@ def _guess_bazin(constants: Any, time: Any, band: Any, value: Any, error: Any, s
     return 3
 
 
+BAZIN = Model(_bazin, _guess_bazin)
+BAZIN_PARAMETERS = (Parameter("amplitude", 0.0), Parameter("peak_time"), _RISE, _FALL)
+"""The pulse without the level below it, which comes last."""
+
+NO_LEVEL = Parameter("baseline", 0.0, 0.0)
+"""A level below the pulse that is held at zero."""
+
+
 def fit_bazin(points: Points, *, baseline: bool = False) -> Fits:
     """Fit a pulse that rises and falls exponentially (Bazin et al. 2011, doi:10.1051/0004-6361/201116898).
 
@@ -70,9 +78,8 @@ def fit_bazin(points: Points, *, baseline: bool = False) -> Fits:
         With ``amplitude`` (the height of the peak) and ``baseline`` in the unit of the values, ``peak_time``,
         ``rise_time`` and ``fall_time`` [d], the e-folding times of the flux far before and far after the peak.
     """
-    level = Parameter("baseline") if baseline else Parameter("baseline", 0.0, 0.0)
-    parameters = (Parameter("amplitude", 0.0), Parameter("peak_time"), _RISE, _FALL, level)
-    return fit(Model(_bazin, _guess_bazin), parameters, points, min_points=5 + baseline)
+    level = Parameter("baseline") if baseline else NO_LEVEL
+    return fit(BAZIN, (*BAZIN_PARAMETERS, level), points, min_points=5 + baseline)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -104,6 +111,10 @@ def _guess_sigmoid(constants: Any, time: Any, band: Any, value: Any, error: Any,
     return 7
 
 
+SIGMOID = Model(_sigmoid, _guess_sigmoid)
+SIGMOID_PARAMETERS = (Parameter("amplitude", 0.0), Parameter("half_time"), Parameter("rise_time", 0.01, 300.0, log=True))
+
+
 def fit_sigmoid(points: Points) -> Fits:
     """Fit a rise that ends in a plateau, ``amplitude / (1 + exp(-(t - half_time) / rise_time))``.
 
@@ -115,8 +126,7 @@ def fit_sigmoid(points: Points) -> Fits:
     Fits
         With ``amplitude`` in the unit of the values, ``half_time`` and ``rise_time`` [d].
     """
-    parameters = (Parameter("amplitude", 0.0), Parameter("half_time"), Parameter("rise_time", 0.01, 300.0, log=True))
-    return fit(Model(_sigmoid, _guess_sigmoid), parameters, points, min_points=4)
+    return fit(SIGMOID, SIGMOID_PARAMETERS, points, min_points=4)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -159,6 +169,11 @@ def _guess_two_exponential(constants: Any, time: Any, band: Any, value: Any, err
     return count
 
 
+TWO_EXPONENTIAL = Model(_two_exponential, _guess_two_exponential)
+TWO_EXPONENTIAL_TIMES = (Parameter("onset"), _RISE, _FALL)
+"""What bands share; the scale of each follows."""
+
+
 def fit_two_exponential(points: Points, n_bands: int = 1) -> Fits:
     """Fit a flare with a beginning, ``scale (1 - exp(-s / rise_time)) exp(-s / fall_time)`` with ``s = t - onset``, zero before.
 
@@ -170,8 +185,7 @@ def fit_two_exponential(points: Points, n_bands: int = 1) -> Fits:
         With ``onset``, ``rise_time`` and ``fall_time`` [d], and ``scale_0``… of each band in the unit of the values.
     """
     scales = tuple(Parameter(f"scale_{band}", 0.0) for band in range(n_bands))
-    parameters = (Parameter("onset"), _RISE, _FALL, *scales)
-    return fit(Model(_two_exponential, _guess_two_exponential), parameters, points, min_points=5)
+    return fit(TWO_EXPONENTIAL, (*TWO_EXPONENTIAL_TIMES, *scales), points, min_points=5)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
