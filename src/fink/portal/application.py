@@ -125,7 +125,8 @@ class Portal:
             values, _ = read_arguments(page.arguments, given)
             path = {name: str(value) for name, value in request.path_params.items()}
             _check_survey(path)
-            visit = Visit(reader, self._archive, self._vocabulary, self._settings, path, values, dict(request.query_params))
+            base = str(request.base_url).rstrip("/")
+            visit = Visit(reader, self._archive, self._vocabulary, self._settings, path, values, dict(request.query_params), base)
             answer = page.answer(visit)
         if isinstance(answer, Moved):
             return answer
@@ -224,5 +225,6 @@ def _check_survey(path: Mapping[str, str]) -> None:
 
 
 def _headers(outside: Mapping[str, str]) -> dict[str, str]:
-    policy = {**_POLICY, **{name: f"{_POLICY.get(name, _POLICY['default-src'])} {more}" for name, more in outside.items()}}
+    usual = {name: _POLICY.get(name, _POLICY["default-src"]) for name in outside}
+    policy = {**_POLICY, **{name: more if usual[name] == "'none'" else f"{usual[name]} {more}" for name, more in outside.items()}}
     return {**_HEADERS, "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items())}

@@ -33,6 +33,8 @@ class Visit:
         The page's arguments, as they were read.
     text
         What the address said after the question mark, as it was written, by name.
+    base
+        Address of this server as the visitor wrote it, for what is to be run elsewhere; without a slash at its end.
     """
 
     archive: EmbeddedArchive
@@ -42,6 +44,7 @@ class Visit:
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, Any] = field(default_factory=dict)
     text: Mapping[str, str] = field(default_factory=dict)
+    base: str = ""
 
     @property
     def survey(self) -> str | None:
