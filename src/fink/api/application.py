@@ -11,12 +11,13 @@ from fastapi import Depends, FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
 from starlette.responses import Response, StreamingResponse
 
-from fink.api import about, alerts, stamps
 from fink.api.answers import problem, response_of
 from fink.api.arguments import read_arguments
 from fink.api.live import Feed, Place
+from fink.api.registry import ROUTES
 from fink.api.routes import Question, Route
 from fink.archive.state import State
 from fink.columns import Column
@@ -25,7 +26,6 @@ from fink.errors import FinkError, RequestError
 from fink.services.access import Access
 from fink.services.live import LiveArchive
 
-ROUTES: tuple[Route, ...] = (*alerts.ROUTES, *stamps.ROUTES, *about.ROUTES)
 LARGEST_BODY = 100_000_000
 """Bytes that a request may have."""
 
@@ -57,7 +57,9 @@ def build_application(
     application.add_middleware(
         CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"], allow_headers=["*"]
     )
-    application.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=1)
+    # what is compressed already is sent as it is, so that a part of it can be asked for
+    packed = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/vnd.apache.parquet", "application/fits")
+    application.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=1, exclude_content_types=packed)
     settings = settings or Settings()
     application.state.access = Access(State(settings.archive), settings.serve)
     application.add_exception_handler(FinkError, _on_error)

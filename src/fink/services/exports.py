@@ -49,7 +49,7 @@ def export(table: pa.Table, form: Form, vocabulary: Mapping[str, Column], *, pan
     if form == "parquet":
         sink = io.BytesIO()
         schema = described(table.schema, vocabulary)
-        schema = schema.with_metadata({**(schema.metadata or {}), b"pandas": _for_pandas(schema)}) if pandas else schema
+        schema = schema.with_metadata({**(schema.metadata or {}), b"pandas": pandas_metadata(schema)}) if pandas else schema
         pq.write_table(table.cast(schema), sink, compression="zstd")
         return sink.getvalue()
     if form == "votable":
@@ -57,7 +57,7 @@ def export(table: pa.Table, form: Form, vocabulary: Mapping[str, Column], *, pan
     raise FinkError(f"there is no form {form!r}; choose one of {', '.join(FORMS)}")
 
 
-def _for_pandas(schema: pa.Schema) -> bytes:
+def pandas_metadata(schema: pa.Schema) -> bytes:
     """Say in pandas' own words (the metadata of its Parquet files) which types to read into."""
     columns = [
         {"name": field.name, "field_name": field.name, "pandas_type": str(field.type), "numpy_type": _PANDAS[field.type], "metadata": None}
