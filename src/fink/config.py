@@ -213,6 +213,15 @@ class ServeSettings(_Section):
         return _split(value)
 
 
+class NetworkSettings(_Section):
+    """Services on the network that may be asked while a question is answered; none is, unless it is named here."""
+
+    sesame: str = Field("", description="Sesame at CDS, for names that no local table has, as https://cds.unistra.fr/cgi-bin/nph-sesame")
+    quaero: str = Field("", description="SsODNet, for names of solar-system objects, as https://api.ssodnet.imcce.fr/quaero/1/sso")
+    gracedb: str = Field("", description="GraceDB, for sky maps by the event's name, as https://gracedb.ligo.org")
+    timeout: float = Field(5, gt=0, le=60, description="Seconds that such a service may take to answer")
+
+
 class Settings(BaseSettings):
     """All settings of Fink, from the command line, the environment, then ``fink.toml``; the first that says wins."""
 
@@ -229,6 +238,7 @@ class Settings(BaseSettings):
     kafka_out: KafkaOutSettings = Field(default_factory=KafkaOutSettings)
     surveys: SurveySettings = Field(default_factory=SurveySettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)
+    network: NetworkSettings = Field(default_factory=NetworkSettings)
 
     @classmethod
     def settings_customise_sources(

@@ -106,6 +106,10 @@ class QuotaError(RefusedError):
         self.after = after
 
 
+class NetworkError(FinkError):
+    """A service on the network that a question needs is not configured, does not answer, or gives what cannot be read."""
+
+
 class NotFoundError(FinkError):
     """What was asked for is not in the archive or in a registry."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal
 
+import duckdb
 import numpy as np
 import orjson
 import pyarrow as pa
@@ -17,7 +18,7 @@ from fink.archive.applying import KINDS, SELECTED, read_said
 from fink.archive.checksums import row_order
 from fink.archive.cover import cover_cap
 from fink.archive.history import distinct_points
-from fink.archive.index import Store
+from fink.archive.index import Store, after_prefix
 from fink.archive.lake import Lake, segment_name
 from fink.archive.ledger import read_ledger, read_nights
 from fink.archive.lookups import commit_part, find_alerts, find_rows
@@ -259,6 +260,16 @@ class Queries:
         found = [row_key for _, row_key in self._store.scan_prefix("sso", name.encode() + b"\0")]
         return self._rows(found)
 
+    def designations(self, prefix: str, limit: int = 100) -> list[str]:
+        """Give the solar-system objects whose designation begins so, as surveys write it, in alphabetical order, so many at most."""
+        found: list[str] = []
+        start, stop = prefix.encode(), after_prefix(prefix.encode())
+        while len(found) < limit and (entry := next(self._store.scan("sso", start, stop), None)) is not None:
+            name = entry[0].partition(b"\0")[0]
+            found.append(name.decode())
+            start = name + b"\x01"
+        return found
+
     def substream(self, name: str, start: float | None = None, stop: float | None = None, limit: int | None = None) -> pa.Table:
         """Give the alerts that a substream took, the newest first.
 
@@ -398,6 +409,11 @@ class Queries:
         """Answer one SELECT over the tables `alerts` and `points` (see `fink.archive.sql`)."""
         with connect(self._lake, self.files()) as connection:
             return query(connection, text, parameters)
+
+    def connection(self, kinds: Sequence[Kind], survey: str, *, megabytes: int, threads: int) -> duckdb.DuckDBPyConnection:
+        """Open the lake for SQL with the files of some kinds of one survey; the views of other kinds are empty."""
+        records = {name: record for name, record in self.files().items() if record.kind in kinds and record.survey == survey}
+        return connect(self._lake, records, megabytes=megabytes, threads=threads)
 
     def parts(self, text: str, rows: int = 262_144) -> Iterator[pa.Table]:
         """Answer one SELECT over `alerts` and `points` in parts, for what is too long for one table; no part is empty."""
