@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal
 
@@ -410,9 +410,9 @@ class Queries:
         with connect(self._lake, self.files()) as connection:
             return query(connection, text, parameters)
 
-    def connection(self, kinds: Sequence[Kind], survey: str, *, megabytes: int, threads: int) -> duckdb.DuckDBPyConnection:
-        """Open the lake for SQL with the files of some kinds of one survey; the views of other kinds are empty."""
-        records = {name: record for name, record in self.files().items() if record.kind in kinds and record.survey == survey}
+    def connection(self, kinds: Collection[Kind], surveys: Collection[str], *, megabytes: int, threads: int) -> duckdb.DuckDBPyConnection:
+        """Open the lake for SQL with the files of some kinds and surveys; the views of other kinds are empty."""
+        records = {name: record for name, record in self.files().items() if record.kind in kinds and record.survey in surveys}
         return connect(self._lake, records, megabytes=megabytes, threads=threads)
 
     def parts(self, text: str, rows: int = 262_144) -> Iterator[pa.Table]:
