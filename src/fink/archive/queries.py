@@ -293,6 +293,20 @@ class Queries:
                 commits.add(value[:8])
         return self._with_said(self._rows(found), name, sorted(commits))
 
+    def substreams_of(self, survey: str, alert_id: int, names: Iterable[str]) -> list[str]:
+        """Give those of some substreams that took an alert."""
+        number = self._numbering.known_survey(survey)
+        row_key = None if number is None else self._store.get("alerts", keys.alert_key(number, alert_id))
+        if row_key is None:
+            return []
+        # a row's key ends with the time and the number of its alert, as that of a substream begins with the time
+        moment, found = row_key[-16:-8], []
+        for name in names:
+            bounds = (name.encode() + b"\0" + moment, name.encode() + b"\0" + moment + b"\xff" * 10)
+            if any(value[8:] == row_key and keys.read_integer(value[:8]) <= self._last[0] for _, value in self._store.scan_back("substreams", *bounds)):
+                found.append(name)
+        return found
+
     def _with_said(self, table: pa.Table, substream: str, commits: list[bytes]) -> pa.Table:
         """Add what a substream said of the alerts that it took in some commits, where it says anything."""
         values = self._store.get_all("selections", [commit + substream.encode() + keys.SAID for commit in commits])
