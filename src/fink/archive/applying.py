@@ -357,15 +357,15 @@ def _segment_commit(name: str) -> int:
     return int(name.rsplit("-", 1)[1].split(".")[0])
 
 
-def points_table(alerts: pa.Table, points: LightCurves, commit: int) -> pa.Table:
-    """Make the lake's table of points that alerts brought."""
+def points_table(alerts: pa.Table, points: LightCurves, commit: int | NDArray[np.int64]) -> pa.Table:
+    """Make the lake's table of points that alerts brought, in one commit or in that of each point."""
     owners = pa.array(points.owners())
     flat = points.arrays()
     names = pa.array([band.name for band in points.bands], pa.string())
     columns = {
         "alert_id": alerts["alert_id"].take(owners),
         "object_id": alerts["object_id"].take(owners),
-        "commit": pa.array(np.full(points.n_points, commit, np.int64)),
+        "commit": pa.array(np.broadcast_to(np.asarray(commit, np.int64), points.n_points)),
         **{name: pa.array(values, from_pandas=True) for name, values in flat.items()},
     }
     columns["band"] = names.take(pa.array(flat["band"].astype(np.int32)))

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -97,8 +98,12 @@ def _groups(names: list[str], records: Mapping[str, FileRecord], most: int) -> I
 
 
 def _target(kind: Kind, survey: str, night: int, group: tuple[str, ...], records: Mapping[str, FileRecord]) -> str:
-    first, last = records[group[0]].first_commit, max(records[name].last_commit for name in group)
-    return f"lake/survey={survey}/night={night}/{_NAME[kind]}-{first:09d}-{last:09d}.parquet"
+    return lake_name(kind, survey, night, (records[group[0]].first_commit, max(records[name].last_commit for name in group)))
+
+
+def lake_name(kind: Kind, survey: str, night: int, commits: tuple[int, int]) -> str:
+    """Name a file of the lake after the first and the last commit in it."""
+    return f"lake/survey={survey}/night={night}/{_NAME[kind]}-{commits[0]:09d}-{commits[1]:09d}.parquet"
 
 
 def compact(lake: Lake, job: Compaction, columns: Mapping[str, Column]) -> Change:
@@ -122,13 +127,35 @@ def compact(lake: Lake, job: Compaction, columns: Mapping[str, Column]) -> Chang
         raise ArchiveError(
             f"the files {', '.join(job.files)} cannot be joined: {error}; give the column that changed a new name"
         ) from error
-    known = {**(ROW_COLUMNS if job.kind == "rows" else POINT_COLUMNS), **columns}
-    sort_by = [name for name in _SORT[job.kind] if name in table.column_names]
-    length = write_parquet(lake.folder / job.target, table, known, sort_by=sort_by, row_group=_ROW_GROUP[job.kind])
     first = min(records[name].first_commit for name in job.files)
     last = max(records[name].last_commit for name in job.files)
-    made = FileRecord(job.kind, job.survey, job.night, length, table.num_rows, "parquet", first, last)
-    return Change({job.target: made}, job.files)
+    return Change(write_lake_file(lake.folder, job.kind, job.survey, job.night, table, (first, last), columns), job.files)
+
+
+def write_lake_file(
+    folder: Path, kind: Kind, survey: str, night: int, table: pa.Table, commits: tuple[int, int], columns: Mapping[str, Column]
+) -> dict[str, FileRecord]:
+    """Write a night's rows or points into one sorted Parquet file, synced and in its place; give its name and record.
+
+    Parameters
+    ----------
+    folder
+        The archive's folder.
+    commits
+        The first and the last commit of which it holds a part.
+    columns
+        Declarations of the plan's columns.
+
+    Raises
+    ------
+    ArchiveError
+        If the disk does not take it.
+    """
+    known = {**(ROW_COLUMNS if kind == "rows" else POINT_COLUMNS), **columns}
+    sort_by = [name for name in _SORT[kind] if name in table.column_names]
+    target = lake_name(kind, survey, night, commits)
+    length = write_parquet(folder / target, table, known, sort_by=sort_by, row_group=_ROW_GROUP[kind])
+    return {target: FileRecord(kind, survey, night, length, table.num_rows, "parquet", *commits)}
 
 
 def _contents(lake: Lake, name: str, record: FileRecord) -> list[pa.Table]:

@@ -23,8 +23,10 @@ from rocksdict import (
     Checkpoint,
     DbClosedError,
     DBCompressionType,
+    IngestExternalFileOptions,
     Options,
     Rdict,
+    SstFileWriter,
     WriteBatch,
     WriteOptions,
 )
@@ -53,16 +55,23 @@ FAMILIES: tuple[str, ...] = (
 """Every column family; all exist from the creation of an archive."""
 
 _WIDE = frozenset({"alerts", "rows", "objects", "chunks", "names", "sky"})
+_FOUND = frozenset({"rows", "chunks", "sky"})
+"""Families of which only what is there is asked for: filters that tell what is not would take memory for nothing."""
+
 _MEGABYTE = 1 << 20
+_TABLE_SIZE = 64 * _MEGABYTE
 
 
-def _options(cache: Cache, *, wide: bool) -> Options:
+def _options(cache: Cache, *, wide: bool, found: bool = False, filtered: bool = True) -> Options:
     """Give the options of one family; the wide ones hold an entry per alert or object."""
     blocks = BlockBasedOptions()
     blocks.set_block_cache(cache)
-    blocks.set_bloom_filter(10, False)
+    if filtered:
+        blocks.set_bloom_filter(10, False)
     blocks.set_block_size(8192)
     options = Options(raw_mode=True)
+    # the last level, nine tenths of the whole, then has none
+    options.set_optimize_filters_for_hits(found)
     options.set_block_based_table_factory(blocks)
     options.set_compression_type(DBCompressionType.lz4())
     options.set_bottommost_compression_type(DBCompressionType.zstd())
@@ -132,6 +141,55 @@ class Changes:
         return self._batch
 
 
+class TableWriter:
+    """Writes the tables of one family beside a store, which `Store.take_in` takes in whole: many times as fast as entry by entry.
+
+    Parameters
+    ----------
+    folder
+        Where the tables are written, on the disk of the index.
+    family
+        Whose they are.
+    part
+        What tells them from other tables of the family in the folder.
+    """
+
+    def __init__(self, folder: Path, family: str, part: str = "") -> None:
+        self._folder, self._name = folder, family + part
+        self._options = _options(Cache(_MEGABYTE), wide=True, filtered=family not in _FOUND)
+        self._table: SstFileWriter | None = None
+        self._paths: list[Path] = []
+
+    def put_all(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        """Write entries, whose keys are in order and after all that were written before.
+
+        Raises
+        ------
+        ArchiveError
+            If they are not, or the disk does not take them.
+        """
+        if not keys:
+            return
+        with _Refusals(f"the table {self._name} cannot be written", "sort its keys, or free some space"):
+            if self._table is None:
+                self._paths.append(self._folder / f"{self._name}-{len(self._paths):05d}.sst")
+                self._table = SstFileWriter(options=self._options)
+                self._table.open(str(self._paths[-1]))
+            table = self._table
+            for key, value in zip(keys, values, strict=True):
+                table[key] = value
+            if table.file_size() >= _TABLE_SIZE:
+                table.finish()
+                self._table = None
+
+    def close(self) -> list[Path]:
+        """Finish, and give the tables."""
+        if self._table is not None:
+            self._table.finish()
+            self._table = None
+        return self._paths
+
+
 class Store:
     """Column families of ordered bytes.
 
@@ -153,7 +211,7 @@ class Store:
         self._open()
 
     def _open(self) -> None:
-        families = {name: _options(self._cache, wide=name in _WIDE) for name in FAMILIES}
+        families = {name: _options(self._cache, wide=name in _WIDE, found=name in _FOUND) for name in FAMILIES}
         access = AccessType.read_write() if self._view is None else AccessType.secondary(str(self._view))
         with _Refusals(f"the index in {self._folder} cannot be opened", "restore it from a copy (fink archive copy makes them)"):
             self._db = Rdict(str(self._folder), _database_options(self._cache), families, access)
@@ -208,6 +266,20 @@ class Store:
         """
         with _Refusals("the index cannot be written", "free some space or repair the disk"):
             self._db.write(changes.take(), self._synced)
+
+    def take_in(self, family: str, tables: Sequence[Path]) -> None:
+        """Take whole tables, as `TableWriter` writes them, into a family that holds nothing in their range; the files are moved.
+
+        Raises
+        ------
+        ArchiveError
+            If the store does not take them.
+        """
+        options = IngestExternalFileOptions()
+        options.set_move_files(True)
+        if tables:
+            with _Refusals(f"the index does not take the tables of {family}", "make them anew, on the disk of the index"):
+                self._families[family].ingest_external_file([str(path) for path in tables], options)
 
     def catch_up(self) -> None:
         """Follow the writer; a view that is not caught up does not change."""

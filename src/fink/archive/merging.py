@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -129,38 +130,48 @@ def _put_heads(
     owner = np.concatenate([np.repeat(np.arange(u), np.diff(stored.offsets))[is_open], owners])
     points = np.concatenate([stored.points[is_open], new])
     order = np.lexsort((points["mjd"], owner))
-    points, offsets = points[order], running(np.bincount(owner, minlength=u).astype(np.int64))
-    closing = np.maximum(np.diff(offsets) - 1, 0) // CHUNK_POINTS
-    numbers = head["n_closed"].astype(np.int64)
-    head["n_closed"] += closing.astype(np.uint32)
-    blob, size = points.tobytes(), POINT.itemsize
-    ranges = _put_chunks(changes, groups, points, blob, offsets, closing, numbers)
-    heads, width = head.tobytes(), HEAD.itemsize
-    starts, ends = ((offsets[:-1] + closing * CHUNK_POINTS) * size).tolist(), (offsets[1:] * size).tolist()
-    values = [heads[g * width : (g + 1) * width] + ranges[g] + blob[starts[g] : ends[g]] for g in range(u)]
+    before, width = groups.heads.ranges.tobytes(), RANGE.itemsize
+    ranges = [before[first:last] for first, last in pairwise((groups.heads.ranges_offsets * width).tolist())]
+    values, closed = object_values(head, points[order], running(np.bincount(owner, minlength=u).astype(np.int64)), ranges)
+    changes.put_all("chunks", [chunk_key(groups.keys[g], number) for g, number, _ in closed], [chunk for _, _, chunk in closed])
     changes.put_all("objects", groups.keys, values)
     for g in np.flatnonzero(~groups.heads.known).tolist():
         if groups.names[g][:1] == NAMED:
             changes.put("names", groups.keys[g][:1] + groups.names[g][1:], groups.keys[g][1:5])
 
 
-def _put_chunks(
-    changes: Changes,
-    groups: Groups,
-    points: NDArray[Any],
-    blob: bytes,
-    offsets: NDArray[np.int64],
-    closing: NDArray[np.int64],
-    numbers: NDArray[np.int64],
-) -> list[bytes]:
-    """Write the chunks that close, oldest points first, and give the time ranges of each object's closed chunks."""
-    before, width = groups.heads.ranges.tobytes(), RANGE.itemsize
-    bounds = (groups.heads.ranges_offsets * width).tolist()
-    ranges = [before[first:last] for first, last in pairwise(bounds)]
+def object_values(
+    head: NDArray[Any], points: NDArray[Any], offsets: NDArray[np.int64], ranges: Sequence[bytes]
+) -> tuple[list[bytes], list[tuple[int, int, bytes]]]:
+    """Give what the index holds of ``u`` objects, and the chunks that close: the oldest points of those with more than fit.
+
+    Parameters
+    ----------
+    head
+        (u,) totals, with the number of chunks that are closed already.
+    points, offsets
+        `POINT` of the open chunks, in order of time, and (u + 1,) whose they are.
+    ranges
+        `RANGE` of each object's chunks that are closed already.
+
+    Returns
+    -------
+    values
+        The entry of each object.
+    closed
+        Of each chunk that closes: its object, its number there, and its points.
+    """
+    closing = np.maximum(np.diff(offsets) - 1, 0) // CHUNK_POINTS
+    numbers, size = head["n_closed"].astype(np.int64), POINT.itemsize
+    totals = head.copy()
+    totals["n_closed"] += closing.astype(np.uint32)
+    blob, heads, width = points.tobytes(), totals.tobytes(), HEAD.itemsize
+    ranges, closed = list(ranges), []
     for g in np.flatnonzero(closing).tolist():
         for k in range(int(closing[g])):
             first = int(offsets[g]) + k * CHUNK_POINTS
             last = first + CHUNK_POINTS
-            changes.put("chunks", chunk_key(groups.keys[g], int(numbers[g]) + k), blob[first * POINT.itemsize : last * POINT.itemsize])
+            closed.append((g, int(numbers[g]) + k, blob[first * size : last * size]))
             ranges[g] += np.array([(points["mjd"][first], points["mjd"][last - 1])], RANGE).tobytes()
-    return ranges
+    starts, ends = ((offsets[:-1] + closing * CHUNK_POINTS) * size).tolist(), (offsets[1:] * size).tolist()
+    return [heads[g * width : (g + 1) * width] + ranges[g] + blob[starts[g] : ends[g]] for g in range(len(totals))], closed

@@ -43,7 +43,9 @@ NOTHING, NEW = -1, -2
 Array = NDArray[Any]
 
 
-def pack_points(curves: LightCurves, bands: NDArray[np.int8], alert_mjd: Array, alert_id: Array, night: int, commit: int) -> Array:
+def pack_points(
+    curves: LightCurves, bands: NDArray[np.int8], alert_mjd: Array, alert_id: Array, night: int | Array, commit: int | Array
+) -> Array:
     """Pack every point of light curves, (m,) of `POINT`.
 
     Parameters
@@ -52,6 +54,8 @@ def pack_points(curves: LightCurves, bands: NDArray[np.int8], alert_mjd: Array, 
         The archive's number of each band of the light curves.
     alert_mjd, alert_id
         (n,) of the alert that brings each light curve.
+    night, commit
+        Of all points, or of each (m,).
     """
     owners = curves.owners()
     packed = np.empty(curves.n_points, POINT)
