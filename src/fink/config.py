@@ -222,6 +222,19 @@ class NetworkSettings(_Section):
     timeout: float = Field(5, gt=0, le=60, description="Seconds that such a service may take to answer")
 
 
+class VoSettings(_Section):
+    """What the Virtual Observatory's services give, and what a query may take."""
+
+    rows: int = Field(10_000, ge=1, description="Rows of an answer where the question does not say how many (MAXREC)")
+    most_rows: int = Field(1_000_000, ge=1, description="Rows of an answer at most, whatever the question says")
+    most_values: int = Field(50_000_000, ge=1000, description="Values, rows times columns, of an answer at most")
+    seconds: float = Field(60, gt=0, le=3600, description="Seconds that a query may take")
+    megabytes: int = Field(2048, ge=64, description="Memory that a query may take [MB]")
+    threads: int = Field(2, ge=1, le=64, description="Cores that a query may use")
+    queries: int = Field(2, ge=1, le=64, description="Queries that are answered at the same time; further ones are asked to come back")
+    radius: float = Field(5.0, gt=0, le=5, description="Largest radius of a cone search [deg]")
+
+
 class Settings(BaseSettings):
     """All settings of Fink, from the command line, the environment, then ``fink.toml``; the first that says wins."""
 
@@ -238,6 +251,7 @@ class Settings(BaseSettings):
     kafka_out: KafkaOutSettings = Field(default_factory=KafkaOutSettings)
     surveys: SurveySettings = Field(default_factory=SurveySettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)
+    vo: VoSettings = Field(default_factory=VoSettings)
     network: NetworkSettings = Field(default_factory=NetworkSettings)
 
     @classmethod
