@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -146,26 +145,15 @@ def yield_of_filters(archive: ArchiveOption = None, config: ConfigOption = None,
     """
     from fink import filters
     from fink.archive.substreams import UserSubstreams
+    from fink.services.yields import yields
 
     settings = settings_from(archive, config)
     with factory.read_archive(settings) as reader:
-        nights = reader.statistics()
+        nights = reader.statistics()["nights"]
     expected = {name: s.per_night for name, s in filters.registry().items()}
     users = (kept.substream for kept in UserSubstreams(settings.archive).all(removed=True))
     expected |= {substream.name: (0, substream.most_per_night) for substream in users}
     show_rows(yields(nights, expected), format, columns=["substream", "survey", "night", "alerts", "selected", "expected", "remark"])
-
-
-def yields(nights: Mapping[str, Any], expected: Mapping[str, tuple[int, int] | None]) -> list[dict[str, Any]]:
-    """Compare what substreams took in each night with what they expect."""
-    rows = []
-    for night in nights["nights"]:
-        for name, selected in sorted(night["substreams"].items()):
-            low, high = expected.get(name) or (0, sys.maxsize)
-            remark = "fewer than expected" if selected < low else "more than expected" if selected > high else ""
-            row = {"substream": name, "survey": night["survey"], "night": night["night"], "alerts": night["archived"]}
-            rows.append(row | {"selected": selected, "expected": expected.get(name), "remark": remark})
-    return rows
 
 
 @config_app.command("show")

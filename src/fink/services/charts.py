@@ -169,10 +169,21 @@ def stamp_png(image: NDArray[np.float32]) -> str:
     level = np.arcsinh((np.where(good, image, middle) - middle) / max(spread, 1e-9) / 2.0)
     low, high = -1.2, max(float(level.max()), 2.5)
     grey = np.clip((level - low) / (high - low) * 255.0, 0, 255).astype(np.uint8)[::-1]
-    height, width = grey.shape
-    rows = np.concatenate([np.zeros((height, 1), np.uint8), grey], axis=1).tobytes()
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    body = _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 9)) + _chunk(b"IEND", b"")
+    return png(grey)
+
+
+def png(pixels: NDArray[np.uint8]) -> str:
+    """Give a picture as the address of a PNG that lies in the page itself.
+
+    Parameters
+    ----------
+    pixels
+        (height, width) grey, or (height, width, 4) red, green, blue and opacity, the top row first.
+    """
+    height, width = pixels.shape[:2]
+    rows = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1).tobytes()
+    header = struct.pack(">IIBBBBB", width, height, 8, 6 if pixels.ndim == 3 else 0, 0, 0, 0)
+    body = _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 6)) + _chunk(b"IEND", b"")
     return "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + body).decode()
 
 

@@ -15,10 +15,10 @@ from fink import filters, surveys
 from fink.archive.embedded import PLACES, EmbeddedArchive
 from fink.archive.substreams import Kept, UserSubstreams
 from fink.config import UserSettings
-from fink.errors import NotFoundError, RefusedError, did_you_mean
+from fink.errors import ForbiddenError, NotFoundError, QuotaError, RefusedError, did_you_mean
 from fink.filters.places import Area, PositionList, open_places
 from fink.filters.users import EVERYTHING, Compiled, Kind, UserSubstream, check_name
-from fink.services.trials import Trial, compiled, measured, try_out
+from fink.services.trials import Span, Trial, compiled, measured, try_out
 
 _HOUR = 3600.0
 
@@ -110,12 +110,19 @@ class Substreams:
         return self._kept.one(name) if state != "removed" else next(k for k in self._kept.all(removed=True) if k.substream.name == name)
 
     def try_out(
-        self, text: str, *, days: int | None = None, night: int | None = None, survey: str | None = None, places: Any = None
+        self,
+        text: str,
+        *,
+        days: int | None = None,
+        night: int | Span | None = None,
+        survey: str | None = None,
+        places: Any = None,
+        cost: bool = True,
     ) -> Trial:
-        """Say what a condition, or a substream by its name, would have selected from the archive."""
+        """Say what a condition, or a substream by its name, would have selected from the archive; see `fink.services.trials`."""
         if survey is not None and survey not in surveys.registry():
             raise NotFoundError(f"there is no survey {survey}{did_you_mean(survey, surveys.registry())}")
-        return try_out(self._archive, self.named(text, places), days=days, night=night, survey=survey)
+        return try_out(self._archive, self.named(text, places), days=days, night=night, survey=survey, cost=cost)
 
     def named(self, text: str, places: PositionList | Area | None = None) -> Compiled:
         """Give a built-in substream, a user's, or one of a condition, ready to be evaluated."""
@@ -143,7 +150,7 @@ class Substreams:
     def _own(self, name: str, owner: str) -> Kept:
         kept = self._kept.one(name)
         if kept.substream.owner != owner:
-            raise RefusedError(f"{name} belongs to {kept.substream.owner}, and you are {owner}; ask its owner")
+            raise ForbiddenError(f"{name} belongs to {kept.substream.owner}, and you are {owner}; ask its owner")
         return kept
 
     def _write(self, before: UserSubstream, wanted: Wanted, *, on: bool) -> tuple[UserSubstream, Trial]:
@@ -188,7 +195,7 @@ class Substreams:
     def _check_pace(self, owner: str) -> None:
         changes, most = self._kept.changes_of(owner, time.time() - _HOUR), self._limits.changes_per_hour
         if changes >= most:
-            raise RefusedError(f"{owner} made {changes} changes in the last hour, and {most} is the limit; wait a little")
+            raise QuotaError(f"{owner} made {changes} changes in the last hour, and {most} is the limit; wait a little", 600.0)
 
     def _check_number(self, owner: str, name: str) -> None:
         others = [k for k in self._kept.all() if k.state == "on" and k.substream.owner == owner and k.substream.name != name]

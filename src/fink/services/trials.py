@@ -80,8 +80,22 @@ def compiled(substream: UserSubstream, places: Places | None = None) -> Compiled
     return compile_substream(substream, types, {name: cut.where for name, cut in filters.named_cuts().items()}, places)
 
 
+@dataclass(frozen=True)
+class Span:
+    """Nights from one to another, both included, as YYYYMMDD."""
+
+    first: int
+    last: int
+
+
 def try_out(
-    archive: EmbeddedArchive, chosen: Compiled, *, days: int | None = MONTH, night: int | None = None, survey: str | None = None
+    archive: EmbeddedArchive,
+    chosen: Compiled,
+    *,
+    days: int | None = MONTH,
+    night: int | Span | None = None,
+    survey: str | None = None,
+    cost: bool = True,
 ) -> Trial:
     """Say what a substream would have taken from the archive.
 
@@ -90,7 +104,9 @@ def try_out(
     days
         Days up to the newest night; None looks at everything.
     night, survey
-        Only this night, only this survey.
+        Only this night, or these nights; only this survey.
+    cost
+        Whether to measure what it costs, too.
     """
     surveys_ = [survey] if survey is not None else list(chosen.substream.surveys)
     within = _within(archive, days, night, surveys_)
@@ -102,13 +118,15 @@ def try_out(
     else:
         nights = archive.sql(f"SELECT survey, night, count(*) AS selected {where} GROUP BY ALL ORDER BY ALL").to_pylist()
         newest = archive.sql(f"SELECT {', '.join(_SHOWN)} {where} ORDER BY mjd DESC LIMIT {_NEWEST}").to_pylist()
-    return Trial(nights, newest, measured(archive, chosen))
+    return Trial(nights, newest, measured(archive, chosen) if cost else None)
 
 
-def _within(archive: EmbeddedArchive, days: int | None, night: int | None, wanted: list[str]) -> str:
+def _within(archive: EmbeddedArchive, days: int | None, night: int | Span | None, wanted: list[str]) -> str:
     """Write the nights and surveys of a trial as a condition."""
     parts = ["TRUE"]
-    if night is not None:
+    if isinstance(night, Span):
+        parts.append(f"night BETWEEN {int(night.first)} AND {int(night.last)}")
+    elif night is not None:
         parts.append(f"night = {int(night)}")
     elif days is not None:
         newest = max((each["night"] for each in archive.statistics()["nights"]), default=0)

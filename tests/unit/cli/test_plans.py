@@ -8,7 +8,7 @@ import pytest
 
 from command_line import Fink
 from fink import columns, filters, science
-from fink.cli.plans import vocabulary, yields
+from fink.cli.plans import vocabulary
 from fink.config import setting_names
 from simulated import nights
 
@@ -113,12 +113,6 @@ def test_the_yield_of_filters_adds_up_to_the_ledger(archive: Path, fink: Fink) -
     assert totals == fink("ledger", "--archive", archive, "--format", "json").document["substreams"]
     assert {(row["night"], row["alerts"]) for row in rows} == {(night.night, len(night.packets)) for night in NIGHTS}
     assert "sso_ztf_candidates" in fink("filter", "yield", "--archive", archive).words
-
-
-def test_a_yield_out_of_its_range_is_remarked() -> None:
-    nights = {"nights": [{"survey": "ztf", "night": 20251120, "archived": 90, "substreams": {"a": 4, "b": 5, "c": 9, "d": 10, "e": 9999}}]}
-    rows = yields(nights, {"a": (5, 9), "b": (5, 9), "c": (5, 9), "d": (5, 9), "e": None})
-    assert [row["remark"] for row in rows] == ["fewer than expected", "", "", "more than expected", ""]
 
 
 def test_every_setting_is_shown_with_what_was_said(fink: Fink, tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""The schema browser: every column and field of a survey with its names, type, unit, UCD and meaning, and what makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fink.api.arguments import Argument
+from fink.portal.pages import Answer, Page, Visit
+from fink.portal.substreams import SERVED
+from fink.services.meanings import ALERTS, OBJECTS, TABLES, meanings, tables_of
+from fink.services.trials import vocabulary
+
+ENDPOINTS: Mapping[str, Mapping[str, str]] = {
+    "lsst": {
+        "/sources": ALERTS,
+        "/objects": OBJECTS,
+        "/conesearch": ALERTS,
+        "/tags": ALERTS,
+        "/alerts": ALERTS,
+        "/sso": ALERTS,
+        "/live": ALERTS,
+    },
+    "ztf": {
+        "/objects": ALERTS,
+        "/conesearch": ALERTS,
+        "/tags": ALERTS,
+        "/latests": ALERTS,
+        "/alerts": ALERTS,
+        "/sso": ALERTS,
+        "/live": ALERTS,
+    },
+}
+"""By survey, the routes that answer with tables, and what their columns are."""
+
+
+def page(visit: Visit) -> Answer:
+    """Give the columns of one of a survey's tables, or of a route, that match some words."""
+    survey = visit.query["survey"] or visit.settings.serve.survey
+    endpoint = visit.query["endpoint"]
+    table = ENDPOINTS.get(survey, {}).get(endpoint or "", visit.query["table"])
+    words = visit.query["q"].lower().split()
+    rows = meanings(survey, table, vocabulary().values())
+    modules = sorted({row["module"] for row in rows if row["module"]})
+    chosen = visit.query["module"]
+    return {
+        "survey": survey,
+        "surveys": list(SERVED),
+        "table": table,
+        "tables": tables_of(survey),
+        "endpoint": endpoint,
+        "endpoints": list(ENDPOINTS.get(survey, {})),
+        "module": chosen,
+        "modules": modules,
+        "q": visit.query["q"],
+        "whole": len(rows),
+        "columns": [row for row in rows if _matches(row, words) and (not chosen or row["module"] == chosen)],
+    }
+
+
+def _matches(row: Mapping[str, Any], words: Sequence[str]) -> bool:
+    said = " ".join(str(row[name]) for name in ("name", "column", "about", "unit", "ucd", "from")).lower()
+    return all(word in said for word in words)
+
+
+_ARGUMENTS = (
+    Argument("survey", "choice", "Survey", choices=SERVED),
+    Argument("table", "choice", "What the columns are of", default=ALERTS, choices=tuple(TABLES)),
+    Argument("endpoint", "text", "Route whose columns are wanted, as /sources"),
+    Argument("module", "text", "Only what this science module makes", default=""),
+    Argument("q", "text", "Words that name or meaning contain", default=""),
+)
+PAGES: tuple[Page, ...] = (Page("/schema", "Schema", "schema.html", page, _ARGUMENTS, place=5),)
