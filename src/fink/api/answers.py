@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from fink.columns import Column
 from fink.errors import ArchiveError, BusyError, CredentialsError, FinkError, ForbiddenError, NotFoundError, QuotaError, RefusedError
-from fink.services.exports import Form, export
+from fink.services.exports import Form, export, export_parts
 
 FORMATS: Mapping[str, tuple[Form, str]] = {
     "json": ("json", "application/json"),
@@ -33,6 +33,33 @@ class TableAnswer:
 
 
 @dataclass(frozen=True)
+class PartsAnswer:
+    """A long table under public names that is made a part at a time, while the archive's reader is kept.
+
+    Parameters
+    ----------
+    parts
+        Makes its parts, all of `schema`, anew each time that it is called.
+    rows
+        How many there are together.
+    """
+
+    parts: Callable[[], Iterator[pa.Table]]
+    schema: pa.Schema
+    rows: int
+    meanings: Mapping[str, Column] = field(default_factory=dict)
+
+    def whole(self) -> TableAnswer:
+        """Give it as one table, for what needs it so."""
+        return TableAnswer(pa.concat_tables([self.schema.empty_table(), *self.parts()]), self.meanings)
+
+    def written(self, output: str) -> Iterator[bytes]:
+        """Give it in one of `FORMATS`, a part at a time."""
+        form = FORMATS[output][0]
+        return export_parts(self.parts(), self.schema, form, self.meanings, pandas=form == "parquet")
+
+
+@dataclass(frozen=True)
 class FileAnswer:
     """Bytes of a kind of their own: a picture, a FITS file."""
 
@@ -43,13 +70,28 @@ class FileAnswer:
 
 _WRONG = "The question is asked wrongly"
 
-Answer = TableAnswer | FileAnswer | Mapping[str, Any] | Sequence[Any] | str
+Answer = TableAnswer | PartsAnswer | FileAnswer | Mapping[str, Any] | Sequence[Any] | str
 
 
-def response_of(answer: Answer, output: str = "json", warnings: Sequence[str] = ()) -> Response:
+def headers_of(warnings: Sequence[str], cursor: str | None = None) -> dict[str, str]:
+    """Give the headers of an answer: what the asker should know, and where the next page begins."""
+    headers = {"X-Fink-Warning": _in_a_header("; ".join(warnings))} if warnings else {}
+    return headers | ({"X-Fink-Cursor": cursor} if cursor else {})
+
+
+def _in_a_header(text: str) -> str:
+    """Make a text fit for a header: printable ASCII, and not too long for those on the way."""
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in text)[:4000]
+
+
+def response_of(
+    answer: Answer, output: str = "json", warnings: Sequence[str] = (), status: int = 200, cursor: str | None = None
+) -> Response:
     """Write an answer; warnings travel in a header."""
-    headers = {"X-Fink-Warning": "; ".join(warnings).encode("ascii", "replace").decode()} if warnings else {}
+    headers = headers_of(warnings, cursor)
     match answer:
+        case PartsAnswer():
+            return response_of(answer.whole(), output, warnings, status, cursor)
         case TableAnswer():
             form, media_type = FORMATS[output]
             body = export(answer.table, form, answer.meanings, pandas=form == "parquet")
@@ -60,7 +102,7 @@ def response_of(answer: Answer, output: str = "json", warnings: Sequence[str] = 
         case str():
             return Response(answer, media_type="text/plain; charset=utf-8", headers=headers)
         case _:
-            return Response(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json", headers=headers)
+            return Response(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY), status, media_type="application/json", headers=headers)
 
 
 _STATUS: tuple[tuple[type[FinkError], int, str], ...] = (

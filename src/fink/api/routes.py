@@ -12,6 +12,7 @@ from fink.api.answers import FORMATS, Answer, TableAnswer
 from fink.api.arguments import Argument
 from fink.archive.embedded import EmbeddedArchive
 from fink.columns import Column
+from fink.config import Settings
 from fink.errors import did_you_mean
 from fink.surveys.public import public_columns, published
 
@@ -35,6 +36,10 @@ class Question:
         The arguments that were read.
     warnings
         What the asker should know though the question was answered.
+    settings
+        All settings of the server.
+    writer
+        Who writes, where the question changes something: the owner of the token that was sent; None where it only asks.
     """
 
     archive: EmbeddedArchive
@@ -42,6 +47,9 @@ class Question:
     vocabulary: Mapping[str, Column]
     values: Mapping[str, Any]
     warnings: list[str] = field(default_factory=list)
+    settings: Settings = field(default_factory=Settings)
+    writer: str | None = None
+    next_cursor: str | None = None
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
@@ -97,6 +105,8 @@ class Route:
         Names of the surveys that have it.
     bare
         Whether a GET without arguments is a question too, and not a wish to read about the route.
+    writes
+        Whether a POST changes something, and needs a token that allows it.
     """
 
     path: str
@@ -105,6 +115,7 @@ class Route:
     answer: Callable[[Question], Answer]
     surveys: tuple[str, ...] = ("ztf", "lsst")
     bare: bool = False
+    writes: bool = False
 
     def description(self, base: str) -> str:
         """Describe the route for a person."""

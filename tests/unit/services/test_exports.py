@@ -16,7 +16,7 @@ from astropy.io.votable import parse_single_table
 
 from fink.columns import COLUMNS, Column
 from fink.errors import FinkError
-from fink.services.exports import FORMS, export, form_of
+from fink.services.exports import FORMS, Form, export, export_parts, form_of
 
 LARGE = 2**62 + 1
 POINT = pa.struct([("mjd", pa.float64()), ("flux", pa.float32())])
@@ -93,3 +93,22 @@ def test_forms_are_told_by_the_name() -> None:
         form_of(Path("a.txt"))
     with pytest.raises(FinkError, match="no form"):
         export(TABLE, "xlsx", COLUMNS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("lengths", [[3], [1, 2], [0, 1, 0, 1, 1], [0], []])
+def test_parts_together_are_the_whole(form: Form, lengths: list[int]) -> None:
+    ends = np.cumsum([0, *lengths])
+    parts = [TABLE.slice(start, length) for start, length in zip(ends, lengths, strict=False)]
+    whole, written = TABLE.slice(0, ends[-1]), b"".join(export_parts(parts, TABLE.schema, form, COLUMNS, pandas=True))
+    match form:
+        case "json" | "csv":
+            assert written == export(whole, form, COLUMNS)
+        case "parquet":
+            mine, known = (pq.read_table(io.BytesIO(data)) for data in (written, export(whole, form, COLUMNS, pandas=True)))
+            assert mine.schema.equals(known.schema, check_metadata=True)
+            assert mine.drop_columns(["unheard_of"]).equals(known.drop_columns(["unheard_of"]))
+        case _:
+            first, second = (parse_single_table(io.BytesIO(text)) for text in (written, export(whole, form, COLUMNS)))
+            assert [field.name for field in first.fields] == [field.name for field in second.fields]
+            assert list(first.array["alert_id"]) == list(second.array["alert_id"])
