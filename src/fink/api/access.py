@@ -29,13 +29,15 @@ def needs(scope: Scope, *, costly: bool = False) -> Callable[[Request], Asker]:
 
     # a plain function: it may wait for the disk, and runs on a thread of its own
     def asker(request: Request) -> Asker:
-        access: Access = request.app.state.access
+        access: Access = request.app.state.desk.access
         found = access.asker(_token(request), request.client.host if request.client else "")
         access.allow(found, scope)
         if costly:
             access.spend(found)
         return found
 
+    # what the documentation of the interface reads
+    vars(asker).update(scope=scope, costly=costly)
     return asker
 
 

@@ -128,10 +128,28 @@ class Selection:
         inside = pc.and_(inside, pc.and_(pc.equal(found["survey"], self.survey), pc.less_equal(found["commit"], commit)))
         found = found.filter(inside)
         condition = self.condition()
-        if condition is not None and found.num_rows and (self.substream or self.objects or self.positions):
+        if condition is not None and found.num_rows and self.begins_with_places:
             found = found.filter(pa.array(condition.mask(archive.wide(found, sorted({*condition.columns, "alert_id"})))))
         found = found.sort_by([(name, "ascending") for name in ("night", "mjd", "alert_id")])
         return found.slice(0, self.limit) if self.limit else found
+
+    @property
+    def begins_with_places(self) -> bool:
+        """Whether it begins with a substream, objects or positions, which the index knows; else the lake is asked."""
+        return bool(self.substream or self.objects or self.positions)
+
+    def query(self, what: str) -> tuple[str, dict[str, Any]]:
+        """Write its survey, nights and condition as SQL, with the values that belong to it.
+
+        Parameters
+        ----------
+        what
+            Columns or counts, as SQL.
+        """
+        condition = self.condition()
+        text = f"SELECT {what} FROM alerts WHERE survey = $survey AND night BETWEEN $start AND $stop"
+        text += f" AND ({condition.to_sql()})" if condition else ""
+        return text, {"survey": self.survey, "start": self.start, "stop": self.stop}
 
     def _candidates(self, archive: EmbeddedArchive) -> pa.Table:
         names = ["survey", "night", "alert_id", "object_id", "mjd", "commit"]
@@ -143,10 +161,7 @@ class Selection:
         if self.positions:
             parts = [archive.cone(ra, dec, self.radius, self.survey).select(names) for ra, dec in self.positions]
             return _distinct(pa.concat_tables(parts, promote_options="permissive"))
-        condition = self.condition()
-        text = f"SELECT {', '.join(names)} FROM alerts WHERE survey = $survey AND night BETWEEN $start AND $stop"
-        text += f" AND ({condition.to_sql()})" if condition else ""
-        return archive.sql(text, {"survey": self.survey, "start": self.start, "stop": self.stop})
+        return archive.sql(*self.query(", ".join(names)))
 
 
 def _distinct(alerts: pa.Table) -> pa.Table:

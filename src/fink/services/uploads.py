@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,11 @@ _DEC = ("dec", "dej2000", "decj2000", "_dej2000", "de_icrs", "dec_icrs", "dec_de
 _NAME = ("name", "id", "source_id", "object_id", "objectid", "main_id", "designation", "source", "object", "identifier")
 _RADIUS = ("radius", "radius_arcsec", "r_arcsec")
 
+MOST_ROWS = 5_000_000
+"""Rows of a table that are read at most."""
+
+_ENCODING = re.compile(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([^"']+)""")
+_OUTSIDE = re.compile(rb"<\s*(?:[\w.-]+:)?STREAM\b[^>]*\bhref", re.IGNORECASE)
 _RANGE = re.compile(r"(?:(\d+)/)?(?:(\d+)(?:-(\d+))?)?\Z")
 
 
@@ -53,10 +60,10 @@ def read_table(path: Path) -> pa.Table:
         if form in (".csv", ".txt", ".tsv"):
             return pc_csv.read_csv(path, parse_options=pc_csv.ParseOptions(delimiter="\t" if form == ".tsv" else ","))
         if form in (".parquet", ".pq"):
-            return pq.read_table(path)
+            return pq.read_table(_of_bearable_length(path))
         if form in (".vot", ".votable", ".xml", ".fits", ".fit"):
             return _with_astropy(path, "fits" if form.startswith(".fit") else "votable")
-    except (pa.ArrowException, OSError, ValueError, IndexError, KeyError) as error:
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, OverflowError) as error:
         raise ConditionError(f"{path} cannot be read: {error}; check that it is what its name says") from error
     raise ConditionError(f"{path} does not say its form; end its name in .csv, .tsv, .parquet, .vot or .fits")
 
@@ -64,6 +71,8 @@ def read_table(path: Path) -> pa.Table:
 def _with_astropy(path: Path, form: str) -> pa.Table:
     from astropy.table import Table
 
+    if form == "votable":
+        _check_votable(path)
     table = Table.read(path, format=form)
     columns = {}
     for name in table.colnames:
@@ -77,6 +86,71 @@ def _with_astropy(path: Path, form: str) -> pa.Table:
         data = data.astype(data.dtype.newbyteorder("="))
         columns[name] = pa.array(np.char.decode(data, "utf-8") if data.dtype.kind == "S" else data, mask=mask)
     return pa.table(columns)
+
+
+def _of_bearable_length(path: Path) -> Path:
+    """Refuse a Parquet file whose few bytes say that they stand for very many rows."""
+    rows = pq.read_metadata(path).num_rows
+    if rows > MOST_ROWS:
+        raise ValueError(f"it has {rows:,} rows, and {MOST_ROWS:,} are the most that are read")
+    return path
+
+
+def _check_votable(path: Path) -> None:
+    """Refuse a VOTable that has its reader fetch something from elsewhere, or that is written so that one could not see it."""
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        data = file.read()
+    encoding = _ENCODING.match(data)
+    if b"\0" in data or (encoding is not None and encoding[1].lower() not in (b"utf-8", b"us-ascii", b"ascii", b"iso-8859-1")):
+        raise ValueError("it is not in UTF-8")
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data or _OUTSIDE.search(data):
+        raise ValueError("it refers to another file (a document type, or a STREAM with href); write the rows into the table itself")
+
+
+def recognized(path: Path, most_bytes: int) -> Path:
+    """Give a file that was sent without a name one that says its form, by its first bytes; what is gzipped is unpacked.
+
+    Parameters
+    ----------
+    most_bytes
+        Bytes that it may have when it is unpacked.
+
+    Raises
+    ------
+    ConditionError
+        If it is larger, or damaged.
+    """
+    with path.open("rb") as file:
+        head = file.read(1024)
+    if head.startswith(b"\x1f\x8b"):
+        path = _unpacked(path, most_bytes)
+        with path.open("rb") as file:
+            head = file.read(1024)
+    return path.rename(path.with_name("upload" + _ending(head)))
+
+
+def _unpacked(path: Path, most_bytes: int) -> Path:
+    unpacked, size = path.with_name(path.name + "-unpacked"), 0
+    try:
+        with gzip.open(path) as packed, unpacked.open("wb") as plain:
+            while chunk := packed.read(1 << 20):
+                size += plain.write(chunk)
+                if size > most_bytes:
+                    raise ConditionError(f"the upload has more than {most_bytes:,} bytes when it is unpacked; send it in parts")
+    except (OSError, EOFError, zlib.error) as error:
+        raise ConditionError(f"the upload is not a whole gzip file: {error}") from error
+    return unpacked
+
+
+def _ending(head: bytes) -> str:
+    if head.startswith(b"PAR1"):
+        return ".parquet"
+    if head.startswith(b"SIMPLE  ="):
+        return ".fits"
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"<?xml", b"<VOTABLE")):
+        return ".vot"
+    first = head.split(b"\n", 1)[0]
+    return ".tsv" if b"\t" in first and b"," not in first else ".csv"
 
 
 def positions_of(table: pa.Table, names: ColumnNames) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -176,7 +250,7 @@ def read_area(path: Path) -> Area:
             return _area_of(_fits_ranges(path))
         text = data.decode().strip()
         return _area_of(_json_ranges(text) if text.startswith("{") else _text_ranges(text))
-    except (OSError, ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, OverflowError) as error:
         raise ConditionError(f"{path} is no MOC of the sky: {error}; give one in FITS, JSON or text") from error
 
 
