@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal
@@ -303,7 +304,10 @@ class Queries:
         moment, found = row_key[-16:-8], []
         for name in names:
             bounds = (name.encode() + b"\0" + moment, name.encode() + b"\0" + moment + b"\xff" * 10)
-            if any(value[8:] == row_key and keys.read_integer(value[:8]) <= self._last[0] for _, value in self._store.scan_back("substreams", *bounds)):
+            if any(
+                value[8:] == row_key and keys.read_integer(value[:8]) <= self._last[0]
+                for _, value in self._store.scan_back("substreams", *bounds)
+            ):
                 found.append(name)
         return found
 
@@ -424,9 +428,25 @@ class Queries:
         with connect(self._lake, self.files()) as connection:
             return query(connection, text, parameters)
 
-    def connection(self, kinds: Collection[Kind], surveys: Collection[str], *, megabytes: int, threads: int) -> duckdb.DuckDBPyConnection:
-        """Open the lake for SQL with the files of some kinds and surveys; the views of other kinds are empty."""
-        records = {name: record for name, record in self.files().items() if record.kind in kinds and record.survey in surveys}
+    def connection(
+        self,
+        kinds: Collection[Kind],
+        surveys: Collection[str],
+        nights: tuple[int, int] | None = None,
+        *,
+        megabytes: int = 2048,
+        threads: int = 2,
+    ) -> duckdb.DuckDBPyConnection:
+        """Open the lake for SQL with the files of some kinds and surveys, and of the nights from one to another where they are named.
+
+        The views of other kinds are empty.
+        """
+        first, last = nights or (0, sys.maxsize)
+        records = {
+            name: record
+            for name, record in self.files().items()
+            if record.kind in kinds and record.survey in surveys and first <= record.night <= last
+        }
         return connect(self._lake, records, megabytes=megabytes, threads=threads)
 
     def parts(self, text: str, rows: int = 262_144) -> Iterator[pa.Table]:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fink.archive.embedded import EmbeddedArchive
+from fink.archive.sql import query
 from fink.sky import healpix
 
 ORDER = 5
@@ -115,10 +116,11 @@ def _step(due: list[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], list[M
 
 def tallies_of(archive: EmbeddedArchive, nights: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Tally]:
     """Count the alerts of some surveys' nights by class and by place."""
-    described = archive.sql("DESCRIBE alerts")["column_name"].to_pylist()
-    named = f"coalesce({CLASS}, '')" if CLASS in described else "''"
-    wanted = ", ".join(f"('{survey}', {int(night)})" for survey, night in nights)
-    table = archive.sql(f"SELECT survey, night, {named} AS class, ra, dec FROM alerts WHERE (survey, night) IN ({wanted})")
+    dates, wanted = [night for _, night in nights], ", ".join(f"('{survey}', {int(night)})" for survey, night in nights)
+    with archive.connection(("rows",), {survey for survey, _ in nights}, (min(dates), max(dates))) as connection:
+        described = query(connection, "DESCRIBE alerts")["column_name"].to_pylist()
+        named = f"coalesce({CLASS}, '')" if CLASS in described else "''"
+        table = query(connection, f"SELECT survey, night, {named} AS class, ra, dec FROM alerts WHERE (survey, night) IN ({wanted})")
     pixels = pa.array(healpix(ORDER, *(np.ascontiguousarray(table[name].to_numpy()) for name in ("ra", "dec"))))
     keyed = table.select(["survey", "night", "class"]).append_column("pixel", pixels)
     classes = keyed.group_by(["survey", "night", "class"]).aggregate([([], "count_all")]).to_pylist()

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from fink import columns, filters, surveys
 from fink.archive.embedded import EmbeddedArchive
+from fink.archive.sql import query
 from fink.columns import Column
 from fink.engines.plan import all_outputs
 from fink.engines.users import microseconds, take
@@ -22,7 +23,12 @@ from fink.filters.users import Compiled, Places, UserSubstream, compile_substrea
 MONTH = 30
 """Days of the trial, up to the newest night of the archive."""
 
-_SHOWN = ("survey", "object_id", "alert_id", "mjd", "band", "mag")
+_END = 99_999_999
+"""A night after all others."""
+
+_SHOWN = ("survey", "object_id", "sso_name", "alert_id", "mjd", "ra", "dec", "band", "mag")
+_CLASS = "fink_class"
+"""What is shown too, where the archive has it."""
 _NEWEST = 10
 _SAMPLE = 4000
 """Alerts on which the cost is measured: a full batch."""
@@ -108,31 +114,38 @@ def try_out(
     cost
         Whether to measure what it costs, too.
     """
-    surveys_ = [survey] if survey is not None else list(chosen.substream.surveys)
-    within = _within(archive, days, night, surveys_)
-    known = set(archive.sql("DESCRIBE alerts")["column_name"].to_pylist())
-    table = _with_nulls(chosen, known)
-    where = f"FROM {table} WHERE ({chosen.condition.to_sql()}) AND {within}"
-    if chosen.places is not None:
-        nights, newest = _in_places(archive, chosen.places, where)
-    else:
-        nights = archive.sql(f"SELECT survey, night, count(*) AS selected {where} GROUP BY ALL ORDER BY ALL").to_pylist()
-        newest = archive.sql(f"SELECT {', '.join(_SHOWN)} {where} ORDER BY mjd DESC LIMIT {_NEWEST}").to_pylist()
+    wanted = [survey] if survey is not None else list(chosen.substream.surveys)
+    span = _span(archive, days, night)
+    # only the files that can hold any of it: of an archive of years, the rest is not even opened
+    with archive.connection(("rows",), wanted or list(surveys.registry()), (span.first, span.last)) as connection:
+        known = set(query(connection, "DESCRIBE alerts")["column_name"].to_pylist())
+        within = _within(span, wanted)
+        where = f"FROM {_with_nulls(chosen, known)} WHERE ({chosen.condition.to_sql()}) AND {within}"
+        if chosen.places is not None:
+            nights, newest = _in_places(archive, chosen.places, where)
+        else:
+            nights = query(connection, f"SELECT survey, night, count(*) AS selected {where} GROUP BY ALL ORDER BY ALL").to_pylist()
+            shown = [*_SHOWN, *({_CLASS} & known)]
+            newest = query(connection, f"SELECT {', '.join(shown)} {where} ORDER BY mjd DESC LIMIT {_NEWEST}").to_pylist()
     return Trial(nights, newest, measured(archive, chosen) if cost else None)
 
 
-def _within(archive: EmbeddedArchive, days: int | None, night: int | Span | None, wanted: list[str]) -> str:
-    """Write the nights and surveys of a trial as a condition."""
-    parts = ["TRUE"]
+def _span(archive: EmbeddedArchive, days: int | None, night: int | Span | None) -> Span:
+    """Give the nights of a trial."""
     if isinstance(night, Span):
-        parts.append(f"night BETWEEN {int(night.first)} AND {int(night.last)}")
-    elif night is not None:
-        parts.append(f"night = {int(night)}")
-    elif days is not None:
-        newest = max((each["night"] for each in archive.statistics()["nights"]), default=0)
-        if newest:
-            first = datetime.datetime.strptime(str(newest), "%Y%m%d") - datetime.timedelta(days=days)
-            parts.append(f"night > {first:%Y%m%d}")
+        return night
+    if night is not None:
+        return Span(int(night), int(night))
+    newest = max((each["night"] for each in archive.statistics()["nights"]), default=0)
+    if days is None or not newest:
+        return Span(0, _END)
+    first = datetime.datetime.strptime(str(newest), "%Y%m%d") - datetime.timedelta(days=days - 1)
+    return Span(int(f"{first:%Y%m%d}"), _END)
+
+
+def _within(span: Span, wanted: list[str]) -> str:
+    """Write the nights and surveys of a trial as a condition."""
+    parts = [f"night BETWEEN {span.first} AND {span.last}"]
     if wanted:
         parts.append("survey IN (" + ", ".join("'" + name.replace("'", "''") + "'" for name in wanted) + ")")
     return " AND ".join(parts)
@@ -151,7 +164,7 @@ def _with_nulls(chosen: Compiled, known: set[str]) -> str:
 def _in_places(archive: EmbeddedArchive, places: Places, where: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Count the alerts that lie in some places, part by part, and keep the newest."""
     shown, counts = pa.table({}), pa.table({})
-    for part in _inside(places, archive.parts(f"SELECT {', '.join(_SHOWN)}, ra, dec, night {where}")):
+    for part in _inside(places, archive.parts(f"SELECT {', '.join(_SHOWN)}, night {where}")):
         grouped = part.group_by(["survey", "night"]).aggregate([([], "count_all")])
         counts = grouped if not counts.num_columns else pa.concat_tables([counts, grouped])
         shown = part if not shown.num_columns else pa.concat_tables([shown, part])
@@ -162,7 +175,7 @@ def _in_places(archive: EmbeddedArchive, places: Places, where: str) -> tuple[li
         counts.group_by(["survey", "night"]).aggregate([("count_all", "sum")]).sort_by([("survey", "ascending"), ("night", "ascending")])
     )
     nights = total.rename_columns({"count_all_sum": "selected"}).select(["survey", "night", "selected"])
-    return nights.to_pylist(), shown.drop_columns(["ra", "dec", "night"]).to_pylist()
+    return nights.to_pylist(), shown.drop_columns(["night"]).to_pylist()
 
 
 def _inside(places: Places, parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
