@@ -22,14 +22,30 @@ from fink.api.arguments import read_arguments
 from fink.columns import Column
 from fink.config import Settings
 from fink.errors import FinkError, NotFoundError, RequestError, did_you_mean
-from fink.portal import search
+from fink.portal import filters, objects, schema, search, statistics, status, substreams
 from fink.portal.assets import Assets
 from fink.portal.pages import Moved, Page, Visit
 from fink.services.live import LiveArchive
 
-PAGES: tuple[Page, ...] = (*search.PAGES,)
+PAGES: tuple[Page, ...] = (
+    *search.PAGES,
+    *objects.PAGES,
+    *substreams.PAGES,
+    *filters.PAGES,
+    *statistics.PAGES,
+    *schema.PAGES,
+    *status.PAGES,
+    *search.NAMES,
+)
 """Every page; where the paths of two fit an address, the first one answers."""
-DRAWINGS: Mapping[str, Callable[..., str]] = {**search.DRAWINGS}
+DRAWINGS: Mapping[str, Callable[..., Any]] = {
+    **search.DRAWINGS,
+    **objects.DRAWINGS,
+    **substreams.DRAWINGS,
+    **filters.DRAWINGS,
+    **statistics.DRAWINGS,
+    **status.DRAWINGS,
+}
 """What templates draw or write values with, by name."""
 
 REMEMBERED = 512
@@ -131,7 +147,7 @@ class Portal:
         if isinstance(answer, Moved):
             return answer
         shown = self._shown(page, answer, as_json)
-        if page.lasting and page.method == "GET":
+        if page.lasting and page.method == "GET" and not answer.get("unfinished"):
             self._remember(key, commit, shown)
         return shown
 
