@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import partial
 from importlib.metadata import version
-from json import JSONDecodeError
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, Request
@@ -14,26 +15,46 @@ from fastapi.middleware.gzip import GZipMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
 from starlette.responses import Response, StreamingResponse
 
-from fink.api.answers import problem, response_of
+from fink.api import jobs, transfers, users
+from fink.api.access import needs
+from fink.api.answers import FORMATS, PartsAnswer, headers_of, problem, response_of
 from fink.api.arguments import read_arguments
+from fink.api.bodies import read_body
+from fink.api.desk import BASE, Desk
+from fink.api.documentation import described, examples
 from fink.api.live import Feed, Place
 from fink.api.registry import ROUTES
 from fink.api.routes import Question, Route
+from fink.api.streaming import streamed
 from fink.archive.state import State
 from fink.columns import Column
 from fink.config import Settings
 from fink.errors import FinkError, RequestError
 from fink.services.access import Access
+from fink.services.job_runner import JobRunner
+from fink.services.jobs import Jobs
 from fink.services.live import LiveArchive
 
+SURVEYS = ("ztf", "lsst")
 LARGEST_BODY = 100_000_000
 """Bytes that a request may have."""
 
 
-def build_application(
-    archive: LiveArchive, vocabulary: Mapping[str, Column], settings: Settings | None = None, *, default_survey: str = "lsst"
-) -> FastAPI:
+class Interface(FastAPI):
+    """The web application of the REST interface; its description has examples that the archive can answer."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Give the description, which is written when it is first asked for."""
+        if self.openapi_schema is None:
+            with self.state.desk.archive.reading() as reader:
+                self.openapi_schema = described(self, {survey: examples(reader, survey) for survey in SURVEYS})
+        return self.openapi_schema
+
+
+def build_application(archive: LiveArchive, vocabulary: Mapping[str, Column], settings: Settings | None = None) -> FastAPI:
     """Build the web application of the REST interface.
+
+    Each survey's own routes answer under ``/<survey>/api/v1``, and those of the survey of the settings under ``/api/v1`` too.
 
     Parameters
     ----------
@@ -43,10 +64,9 @@ def build_application(
         Every column that there is, by name.
     settings
         Where the archive is, and what askers may do and take.
-    default_survey
-        Whose routes answer under ``/api/v1``; each survey's own answer under ``/<survey>/api/v1``.
     """
-    application = FastAPI(
+    settings = settings or Settings()
+    application = Interface(
         title="Fink",
         version=version("fink"),
         description="Alerts of ZTF and Rubin/LSST: by object, place, substream, solar-system name and night.",
@@ -54,25 +74,39 @@ def build_application(
         openapi_url="/api/openapi.json",
         redoc_url=None,
     )
-    application.add_middleware(
-        CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"], allow_headers=["*"]
-    )
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+    shown = ["X-Fink-Warning", "X-Fink-Cursor", "Retry-After", "Content-Range", "Accept-Ranges", "ETag"]
+    application.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=methods, allow_headers=["*"], expose_headers=shown)
     # what is compressed already is sent as it is, so that a part of it can be asked for
     packed = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/vnd.apache.parquet", "application/fits")
     application.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=1, exclude_content_types=packed)
-    settings = settings or Settings()
-    application.state.access = Access(State(settings.archive), settings.serve)
+    access = Access(State(settings.archive), settings.serve)
+    desk = Desk(archive, settings, vocabulary, access, Jobs(settings.archive, settings.serve, access))
+    application.state.desk = desk
     application.add_exception_handler(FinkError, _on_error)
     application.add_exception_handler(RequestValidationError, _on_invalid)
-    for route in ROUTES:
-        for survey in route.surveys:
-            _mount(application, route, survey, f"/{survey}/api/v1", archive, vocabulary)
-            if survey == default_survey:
-                _mount(application, route, survey, "/api/v1", archive, vocabulary)
-    for survey in ("ztf", "lsst"):
-        for base in (f"/{survey}/api/v1", *(("/api/v1",) if survey == default_survey else ())):
-            _mount_live(application, survey, base, archive, vocabulary)
+    # those of no survey first: a survey may have a route of the same name
+    for part in (users, jobs, transfers):
+        part.mount(application)
+    for base, survey in _bases(settings.serve.survey):
+        for route in ROUTES:
+            if survey in route.surveys:
+                _mount(application, route, survey, base, desk)
+        _mount_live(application, survey, base, archive, vocabulary)
     return application
+
+
+def start_jobs(application: FastAPI) -> JobRunner:
+    """Begin to carry out what is ordered of an application; whoever ends the server closes what this gives."""
+    desk: Desk = application.state.desk
+    limits = desk.settings.serve
+    runner = JobRunner(desk.jobs, partial(jobs.carry_out, desk.settings), workers=limits.job_workers, seconds=limits.job_seconds)
+    runner.start()
+    return runner
+
+
+def _bases(default_survey: str) -> list[tuple[str, str]]:
+    return [*((f"/{survey}{BASE}", survey) for survey in SURVEYS), (BASE, default_survey)]
 
 
 def _on_error(request: Request, error: Exception) -> Response:
@@ -87,34 +121,43 @@ def _on_invalid(request: Request, error: Exception) -> Response:
 
 
 async def _given(request: Request) -> dict[str, Any]:
-    """Read what was sent: a JSON body, then the query string, which wins."""
-    body: Any = {}
-    if request.method == "POST":
-        if int(request.headers.get("content-length") or 0) > LARGEST_BODY:
-            raise RequestError(f"the request has more than {LARGEST_BODY} bytes; ask in parts")
-        try:
-            body = await request.json() if await request.body() else {}
-        except (JSONDecodeError, UnicodeDecodeError) as error:
-            raise RequestError(f"the body is not JSON: {error}") from error
-        if not isinstance(body, dict):
-            raise RequestError("the body is not a JSON object; send the arguments by name")
+    """Read what was sent: the body, then the query string, which wins."""
+    body = read_body(await _body(request), request.headers.get("content-type", "")) if request.method == "POST" else {}
     return {**body, **request.query_params}
+
+
+async def _body(request: Request) -> bytes:
+    """Read the body, which does not always say how long it is."""
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > LARGEST_BODY:
+            raise RequestError(f"the request has more than {LARGEST_BODY} bytes; ask in parts")
+    return bytes(data)
 
 
 Given = Annotated[dict[str, Any], Depends(_given)]
 
 
-def _mount(application: FastAPI, route: Route, survey: str, base: str, archive: LiveArchive, vocabulary: Mapping[str, Column]) -> None:
+def _mount(application: FastAPI, route: Route, survey: str, base: str, desk: Desk) -> None:
     # a plain function: it runs on a thread of its own, so that one slow answer does not hold up the others
     def endpoint(request: Request, given: Given) -> Response:
         if request.method == "GET" and not given and not route.bare:
             return response_of(route.description(base))
+        writer = needs("write")(request).owner if route.writes and request.method == "POST" else None
         values, warnings = read_arguments(route.arguments, given, tai=survey == "lsst")
-        with archive.reading() as reader:
-            question = Question(reader, survey, vocabulary, values, warnings)
+        output = str(values.get("output-format") or "json")
+        with ExitStack() as lease:
+            reader = lease.enter_context(desk.archive.reading())
+            question = Question(reader, survey, desk.vocabulary, values, warnings, desk.settings, writer)
             answer = route.answer(question)
-        return response_of(answer, str(values.get("output-format") or "json"), question.warnings)
+            if isinstance(answer, PartsAnswer):
+                headers = headers_of(question.warnings, question.next_cursor)
+                # the reader goes back when the last part is made, or here where already the first cannot be
+                return streamed(answer.written(output), FORMATS[output][1], headers, lease.pop_all().close)
+        return response_of(answer, output, question.warnings, cursor=question.next_cursor)
 
+    vars(endpoint).update(answers=(route, survey))
     for method in ("GET", "POST"):
         application.add_api_route(
             base + route.path,
@@ -124,7 +167,6 @@ def _mount(application: FastAPI, route: Route, survey: str, base: str, archive: 
             tags=[f"{survey} {base}"],
             operation_id=f"{method.lower()} {base}{route.path}",
             response_class=Response,
-            openapi_extra=_documented(route, method),
         )
 
 
@@ -145,18 +187,3 @@ def _mount_live(application: FastAPI, survey: str, base: str, archive: LiveArchi
         operation_id=f"get {base}/live",
         response_class=StreamingResponse,
     )
-
-
-def _documented(route: Route, method: str) -> dict[str, Any]:
-    """Give what OpenAPI says of the arguments: parameters of a GET, properties of the body of a POST."""
-    if method == "GET":
-        return {
-            "parameters": [
-                {"name": a.name, "in": "query", "required": a.required, "description": a.about, "schema": a.schema()}
-                | ({"example": a.example} if a.example not in (None, "") else {})
-                for a in route.arguments
-            ]
-        }
-    properties = {a.name: {**a.schema(), "description": a.about} for a in route.arguments}
-    shape = {"type": "object", "properties": properties, "required": [a.name for a in route.arguments if a.required]}
-    return {"requestBody": {"content": {"application/json": {"schema": shape}}}}

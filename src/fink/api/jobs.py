@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, Response
 
 from fink import factory
 from fink.api.access import needs
-from fink.api.answers import FORMATS, TableAnswer, response_of
+from fink.api.answers import FORMATS, PartsAnswer, TableAnswer, response_of
 from fink.api.arguments import Argument, read_arguments
 from fink.api.desk import UPLOAD, AtDesk, Body, Desk, Received, add, upload_named
 from fink.api.registry import route_at
@@ -156,7 +156,9 @@ def _question(jobs: Jobs, job: Job, archive: EmbeddedArchive, settings: Settings
     """Answer a route's question."""
     route, survey = route_at(job.request["path"], job.request["default"])
     values, warnings = read_arguments(_without_limits(route), job.request["arguments"], tai=survey == "lsst")
-    answer = route.answer(Question(archive, survey, declared_columns(), values, warnings))
+    answer = route.answer(Question(archive, survey, declared_columns(), values, warnings, settings))
+    if isinstance(answer, PartsAnswer):
+        return jobs.write(job, answer.parts(), answer.meanings, answer.rows)
     if not isinstance(answer, TableAnswer):
         raise RequestError(f"{job.request['path']} gives no table; ask it without a job")
     return jobs.write(job, parts_of(answer.table), answer.meanings, answer.table.num_rows)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import closing
 
 import uvicorn
 
-from fink.api.application import build_application
+from fink.api.application import build_application, start_jobs
 from fink.archive.rows import declared_columns
 from fink.config import ServeSettings, Settings
 from fink.errors import ConfigError
@@ -30,12 +31,13 @@ def listen(archive: LiveArchive, settings: Settings, ready: Callable[[str], None
     """
     bound = _bind(settings.serve)
     vocabulary = declared_columns()
-    application = build_application(archive, vocabulary, settings, default_survey=settings.serve.survey)
+    application = build_application(archive, vocabulary, settings)
     portal.mount(application, archive, vocabulary, settings)
     server = uvicorn.Server(uvicorn.Config(application, log_level="warning", access_log=False, lifespan="off"))
     host, port = bound.getsockname()[:2]
     ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-    server.run(sockets=[bound])
+    with closing(start_jobs(application)):
+        server.run(sockets=[bound])
 
 
 def _bind(settings: ServeSettings) -> socket.socket:
