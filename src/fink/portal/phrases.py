@@ -307,8 +307,14 @@ def _position(reading: _Reading, text: str, pairs: Mapping[str, str], words: str
     radius = DEFAULT_RADIUS if found.radius is None else found.radius
     if not 0 < radius <= LARGEST_RADIUS:
         reading.trouble.append(f"a radius of {radius:g} arcsec is too large; 5 degrees (r=5d) is the largest")
-    meaning = f"a position, and {radius:g}″ around it"
+    meaning = f"a position, and {_arc(radius)} around it"
     return reading.take("position", shown, meaning, position=Position(found.ra, found.dec, radius))
+
+
+def _arc(radius: float) -> str:
+    if radius >= 3600.0:
+        return f"{radius / 3600.0:g}°"
+    return f"{radius / 60.0:g}′" if radius >= 60.0 else f"{radius:g}″"
 
 
 def _by_substream(reading: _Reading, pairs: Mapping[str, str], words: str, substreams: Collection[str]) -> Phrase | None:

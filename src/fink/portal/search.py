@@ -18,7 +18,7 @@ from fink.portal import sparks
 from fink.portal.downloads import downloads
 from fink.portal.finding import Outcome, address_of, address_of_moving, columns, find
 from fink.portal.pages import Answer, Moved, Page, Visit
-from fink.portal.phrases import KEYS, Phrase, understand
+from fink.portal.phrases import KEYS, MOST, Phrase, understand
 from fink.portal.suggestions import suggest
 from fink.services import searches
 from fink.services.cards import gather, plain_rows
@@ -30,6 +30,8 @@ VIEWS: Mapping[str, int] = {"cards": 24, "table": 100, "map": 1000}
 SHOWN = ("object_id", "survey", "date", "ra", "dec", "band", "mag", "mag_err", "n_detections", "age", "mag_rate", "fink_class")
 """Columns of the table where none are named."""
 HOME_CARDS = 6
+_DIGITS: Mapping[str, int] = {"deg": 5, "mag": 3, "d": 2, "mag / d": 3, "separation": 2}
+"""Digits behind the point, by unit."""
 
 EXAMPLES: tuple[tuple[str, str], ...] = (
     ("ZTF25abc", "an object by its name, or by how it begins; of Rubin eight digits or more"),
@@ -142,6 +144,7 @@ def _page(visit: Visit, phrase: Phrase, found: Outcome) -> dict[str, Any]:
         "sort": visit.query["sort"],
         "total": alerts.num_rows,
         "more": found.most,
+        "last": phrase.last,
         "named": [_named(row) for row in found.named],
         "centre": _centre(found),
         "downloads": downloads(phrase, found),
@@ -149,6 +152,7 @@ def _page(visit: Visit, phrase: Phrase, found: Outcome) -> dict[str, Any]:
         "links": {
             "views": {name: _address(visit, view=name, page=None) for name in VIEWS},
             "by": {name: _address(visit, by=name, page=None) for name in ("object", "alert")},
+            "more": _address(visit, q=f"{phrase.text} last={MOST}", page=None) if found.most and phrase.last < MOST else "",
         },
         "examples": EXAMPLES,
         "columns": list(visit.query["columns"] or SHOWN),
@@ -218,6 +222,7 @@ def _tabulated(visit: Visit, shown: pa.Table, view: str) -> dict[str, Any]:
     header = [
         {
             "name": name,
+            "digits": _DIGITS.get(about[name].unit if name in about else name),
             "unit": about[name].unit if name in about else {"separation": "arcsec"}.get(name, ""),
             "about": about[name].about if name in about else {"date": "Middle of the exposure, UTC"}.get(name, "Distance to the centre"),
             # columns of the lake are read for the page only, and cannot order all
@@ -293,13 +298,22 @@ def fixed(value: Any, digits: int = 2) -> str:
     return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
-def written(value: Any) -> str:
-    """Write any value of a column."""
+def written(value: Any, digits: int | None = None) -> str:
+    """Write any value of a column, a number with so many digits behind the point where that is said."""
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}" if digits is None else f"{value:.{digits}f}"
+    return str(value)
+
+
+def rate(value: float) -> str:
+    """Write how fast something brightens or fades, from the slope of its magnitude [mag/d]."""
+    if abs(value) < 0.005:
+        return "steady"
+    return f"{'brighter' if value < 0 else 'fainter'} by {abs(value):.2f} mag a day"
 
 
 def night_text(night: int) -> str:
@@ -330,7 +344,9 @@ NAMES: tuple[Page, ...] = (Page("/{name}", "Object", "", by_name),)
 DRAWINGS: Mapping[str, Callable[..., Any]] = {
     "spark": sparks.spark,
     "places": sparks.places,
+    "angle": sparks.angle,
     "fixed": fixed,
+    "rate": rate,
     "written": written,
     "night_text": night_text,
     "duration": duration_text,

@@ -26,12 +26,12 @@ _MARKS = {
 _PLAIN = "m-2-2h4v4h-4z"
 
 
-def spark(curve: Curve, width: int = 300, height: int = 104) -> Markup:
+def spark(curve: Curve, width: int = 300, height: int = 112) -> Markup:
     """Draw a light curve of difference flux [microjansky] against days before the alert, a mark and a colour for each filter."""
     points = [(day, flux / 1000.0, error / 1000.0, sure) for band in curve.values() for day, flux, error, sure in band]
     if not points:
         return Markup('<p class="soft nothing">No light curve</p>')
-    left, right, top, bottom = 38, 8, 8, 18
+    left, right, top, bottom = 38, 8, 16, 18
     x_low, x_high = min(min(p[0] for p in points), -1.0) * 1.04, 0.0
     x_high -= 0.03 * x_low
     scale = [p for p in points if p[3]] or points
@@ -46,6 +46,7 @@ def spark(curve: Curve, width: int = 300, height: int = 104) -> Markup:
         return top + (high - min(max(flux, low), high)) / (high - low) * (height - top - bottom)
 
     parts = [f'<svg class="chart spark" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(_said(curve))}">']
+    parts.append(f'<text class="tick" x="{left - 5}" y="8" text-anchor="end">µJy</text>')
     for value in nice_steps(low, high, 3):
         parts.append(f'<path class="{"zero" if value == 0 else "grid"}" d="M{left} {y(value):.1f}H{width - right}"/>')
         parts.append(f'<text class="tick" x="{left - 5}" y="{y(value) + 3.5:.1f}" text-anchor="end">{value:g}</text>')
@@ -113,7 +114,7 @@ def _field(rows: Sequence[Mapping[str, Any]], centre: Mapping[str, float], size:
     for ring in (0.5 * centre["radius"], centre["radius"]):
         up = middle - ring * scale
         parts.append(f'<circle class="grid" cx="{middle:g}" cy="{middle:g}" r="{ring * scale:.1f}"/>')
-        parts.append(f'<text class="tick" x="{middle + 4:g}" y="{up - 4:.1f}">{_angle(ring)}</text>')
+        parts.append(f'<text class="tick" x="{middle + 4:g}" y="{up - 4:.1f}">{angle(ring)}</text>')
     parts.append(f'<path class="zero" d="M{middle - 7:g} {middle:g}h14M{middle:g} {middle - 7:g}v14"/>')
     parts.append(
         f'<text class="tick" x="{middle:g}" y="14" text-anchor="middle">N</text><text class="tick" x="4" y="{middle + 4:g}">E</text>'
@@ -142,7 +143,8 @@ def _place(row: Mapping[str, Any], x: float, y: float) -> str:
     return f'<a href="{to}" class="place survey-{survey}" aria-label="{label}"><title>{label}</title>{shape}</a>'
 
 
-def _angle(arcsec: float) -> str:
+def angle(arcsec: float) -> str:
+    """Write an angle [arcsec] in the unit that suits it."""
     if arcsec >= 3600.0:
         return f"{arcsec / 3600.0:g}°"
     return f"{arcsec / 60.0:g}′" if arcsec >= 60.0 else f"{arcsec:g}″"
