@@ -93,7 +93,7 @@ CORE: tuple[Column, ...] = (
     _c("limit_mag", _F4, "mag", "phot.mag;stat.max", "Five-sigma limiting AB magnitude of the difference image"),
     _c("total_flux", _F4, "nJy", "phot.flux", "Flux in the science image: the source with what stood there before", indexed=True),
     _c("total_flux_err", _F4, "nJy", "stat.error;phot.flux", "One-sigma error of total_flux"),
-    _c("template_flux", _F4, "nJy", "phot.flux;meta.ref", "Flux at this place in the template"),
+    _c("template_flux", _F4, "nJy", "phot.flux", "Flux at this place in the template"),
     _c("template_flux_err", _F4, "nJy", "stat.error;phot.flux", "One-sigma error of template_flux"),
     _c("real_score", _F4, "", "stat.probability", "The survey's own score that the source is real, from 0 to 1", indexed=True),
     _c("stellarity", _F4, "", "stat.probability;src.class.starGalaxy", "Star-likeness of the difference source's shape, from 0 to 1"),

@@ -53,9 +53,9 @@ class ScienceModule:
 
 def with_error(name: str, type_: pa.DataType, unit: str, ucd: str, about: str) -> tuple[Column, Column]:
     """Declare a quantity, and its error as ``<name>_err``."""
-    return Column(name, type_, unit, ucd, about), Column(
-        f"{name}_err", pa.float32(), unit, f"stat.error;{ucd}", f"One-sigma error of {name}"
-    )
+    # a rate may only be the first word of a UCD
+    of_error = f"stat.error;{ucd.removeprefix('arith.rate;')}"
+    return Column(name, type_, unit, ucd, about), Column(f"{name}_err", pa.float32(), unit, of_error, f"One-sigma error of {name}")
 
 
 def installed_catalogue(name: str, *, optional: bool = False) -> Artifact:

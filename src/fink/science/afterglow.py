@@ -41,7 +41,7 @@ MIN_GAP = 0.1
 _F4, _F8 = pa.float32(), pa.float64()
 _MAG_OF_RELATIVE = 2.5 / np.log(10.0)
 _INDEX = "spect.index"
-_RATE = "phot.mag;arith.rate"
+_RATE = "arith.rate;phot.mag"
 _RATES = {
     "afterglow_rise_duration": ("d", "time.duration", "Time from the first point to the brightest"),
     "afterglow_rise_rate": ("mag / d", _RATE, "Mean rate of the magnitude until the brightest point; negative is brightening"),
@@ -60,7 +60,7 @@ def _fit_columns(of: str) -> tuple[Column, Column]:
 @science_module(
     version="1.0",
     outputs=(
-        *with_error("decay_index", _F4, "", "stat.fit.param;arith.rate", "Index of the power law in time by which the flux decays"),
+        *with_error("decay_index", _F4, "", "stat.fit.param", "Index of the power law in time by which the flux decays"),
         *with_error("decay_spectral_index", _F4, "", _INDEX, "Index of the power law in frequency by which the bands differ"),
         *with_error(
             "decay_flux", _F4, "nJy", "phot.flux", "Flux of the decay one day after its brightest point, in the band of that point"
@@ -72,7 +72,7 @@ def _fit_columns(of: str) -> tuple[Column, Column]:
         *with_error(
             "afterglow_height", _F4, "mag", "phot.mag;arith.diff", "C of an orphan afterglow: how far it began from its later line"
         ),
-        *with_error("afterglow_bend", _F4, "d**-1", "arith.rate", "D of an orphan afterglow: rate at which it approaches its later line"),
+        *with_error("afterglow_bend", _F4, "d**-1", "stat.fit.param", "D of an orphan afterglow: rate at which it approaches its later line"),
         Column("afterglow_spectral_index", _F4, "", _INDEX, "Spectral index of an orphan afterglow, held between 0.6 and 1.1"),
         *_fit_columns("afterglow"),
         *(Column(name, _F4, *declared) for name, declared in _RATES.items()),

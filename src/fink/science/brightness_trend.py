@@ -41,7 +41,7 @@ SIGMAS = 3.0
 _MAG_OF_RELATIVE = 2.5 / np.log(10.0)
 _VALUES = ("flux_change_significance", "trend", "trend_err", "trend_chi2", "n_trend_points", "n_bands_rising", "n_bands_fading")
 _CROSSINGS = "n_extra_crossings"
-_RATE = "phot.mag;arith.rate"
+_RATE = "arith.rate;phot.mag"
 
 
 @science_module(
@@ -77,7 +77,7 @@ _RATE = "phot.mag;arith.rate"
             _RATE,
             "Slope of a line through the last ten days in the alert's band; negative is brightening",
         ),
-        Column(_VALUES[2], pa.float32(), "mag / d", f"stat.error;{_RATE}", "One-sigma error of trend"),
+        Column(_VALUES[2], pa.float32(), "mag / d", "stat.error;phot.mag", "One-sigma error of trend"),
         Column(_VALUES[3], pa.float32(), "", "stat.fit.chi2", "Chi-square of that line per degree of freedom"),
         Column(_VALUES[4], pa.int32(), "", "meta.number", "Points of that line"),
         Column(_VALUES[5], pa.int32(), "", "meta.number;instr.bandpass", "Bands that brighten by three sigma over the last ten days"),

@@ -44,7 +44,7 @@ _UCD = "phot.color"
         Column("colour_upper", pa.float32(), "mag", f"{_UCD};stat.max", "95 % quantile of colour"),
         Column("colour_gap", pa.float32(), "d", "time.interval", "Time from the other band's point to the alert"),
         Column(
-            "colour_rate", pa.float32(), "mag / d", f"{_UCD};arith.rate", "Rate of colour since an earlier night; positive is reddening"
+            "colour_rate", pa.float32(), "mag / d", f"arith.rate;{_UCD}", "Rate of colour since an earlier night; positive is reddening"
         ),
         Column("colour_rate_err", pa.float32(), "mag / d", f"stat.error;{_UCD}", "One-sigma error of colour_rate"),
         Column("colour_bands", pa.string(), "", "instr.bandpass", "The bands of colour, the bluer first: g-r"),

@@ -102,7 +102,7 @@ _NUMBERS = ("redshift", "redshift_err", "distance", "size", "axis_ratio", "posit
     version="1.0",
     outputs=(
         Column("host_name", pa.string(), "", "meta.id.parent", "Name of the likeliest host; null where its catalogue names none"),
-        Column("host_catalogue", pa.string(), "", "meta.id;meta.ref", "Catalogue that the likeliest host is from"),
+        Column("host_catalogue", pa.string(), "", "meta.id", "Catalogue that the likeliest host is from"),
         Column("host_probability", _F4, "", "stat.probability", "Probability that this galaxy is the host", indexed=True),
         Column("no_host_probability", _F4, "", "stat.probability", "Probability that the host is in no catalogue that was asked"),
         Column("n_host_candidates", pa.int32(), "", "meta.number", "Galaxies that were compared"),

@@ -72,13 +72,13 @@ _FEATURES: dict[str, tuple[str, str, str]] = {
     "linear_fit_slope": (_RATE, "arith.rate;stat.fit.param", "Slope of the straight line weighted by the errors"),
     "linear_fit_slope_sigma": (_RATE, "stat.error", "One-sigma error of linear_fit_slope, from the errors"),
     "linear_fit_reduced_chi2": (_NONE, "stat.fit.chi2", "Chi-square of that line over N - 2"),
-    "percentage_ratio_40_5": (_NONE, "arith.ratio", "Ratio of ranges of quantiles, (Q(0.6) - Q(0.4)) / (Q(0.95) - Q(0.05))"),
-    "percentage_ratio_20_10": (_NONE, "arith.ratio", "Ratio of ranges of quantiles, (Q(0.8) - Q(0.2)) / (Q(0.9) - Q(0.1))"),
+    "percentage_ratio_40_5": (_NONE, "stat.value;arith.ratio", "Ratio of ranges of quantiles, (Q(0.6) - Q(0.4)) / (Q(0.95) - Q(0.05))"),
+    "percentage_ratio_20_10": (_NONE, "stat.value;arith.ratio", "Ratio of ranges of quantiles, (Q(0.8) - Q(0.2)) / (Q(0.9) - Q(0.1))"),
     "maximum_slope": (_RATE, "arith.rate;stat.max", "Largest rate between neighbours in time, without its sign"),
     "median_absolute_deviation": (_SAME, "stat.value", "Median distance from the median"),
-    "median_buffer_range_10": (_NONE, "arith.ratio", "Fraction of points nearer to the median than a tenth of amplitude"),
+    "median_buffer_range_10": (_NONE, "stat.value;arith.ratio", "Fraction of points nearer to the median than a tenth of amplitude"),
     "percent_amplitude": (_SAME, "stat.max", "Largest distance from the median"),
-    "mean_variance": (_NONE, "arith.ratio", "Standard deviation over mean"),
+    "mean_variance": (_NONE, "stat.value;arith.ratio", "Standard deviation over mean"),
     "anderson_darling_normal": (_NONE, "stat.value", "Anderson and Darling's A2 against a normal distribution, corrected for N"),
     "reduced_chi2": (_NONE, "stat.fit.chi2", "Chi-square about the weighted mean over N - 1"),
     "skew": (_NONE, "stat.param", "Skewness, unbiased for a normal distribution (G1)"),
@@ -89,12 +89,12 @@ _FEATURES: dict[str, tuple[str, str, str]] = {
         "stat.correlation",
         "Stetson's J of neighbours in time: mean signed root of products of sqrt(N/(N-1)) (x-w)/e",
     ),
-    "eta": (_NONE, "arith.ratio", "Von Neumann's ratio: mean squared step between neighbours over s^2"),
+    "eta": (_NONE, "stat.value;arith.ratio", "Von Neumann's ratio: mean squared step between neighbours over s^2"),
     "maximum": (_SAME, "stat.max", "Largest value"),
     "maximum_snr": (_NONE, "stat.snr;stat.max", "Largest ratio of a value to its error"),
     "time_quantile_15": (_DAYS, "time.interval", "Time from the first point until 15 % of the points were taken (Q)"),
     "time_quantile_85": (_DAYS, "time.interval", "Time from the first point until 85 % of the points were taken (Q)"),
-    "excess_variance": (_NONE, "arith.ratio", "Variance beyond the errors over the squared mean, (s^2 - mean e^2) / m^2"),
+    "excess_variance": (_NONE, "stat.value;arith.ratio", "Variance beyond the errors over the squared mean, (s^2 - mean e^2) / m^2"),
     "structure_function_1": (
         _SAME,
         "stat.value",
@@ -113,6 +113,11 @@ MAG_FEATURES = (*_BOTH, "excess_variance", "structure_function_1", "structure_fu
 _QUANTITIES = {"flux": ("nJy", "phot.flux", BANDS, FLUX_FEATURES), "mag": ("mag", "phot.mag", BANDS, MAG_FEATURES)}
 
 
+def _ucd(feature: str, quantity: str) -> str:
+    """Join the words of a feature and of what it is of; mean, median and largest value come behind that."""
+    return f"{quantity};{feature}" if feature in ("stat.mean", "stat.median", "stat.max") else f"{feature};{quantity}"
+
+
 def _declared(quantity: str, feature: str, band: str) -> Column:
     unit, ucd, _, _ = _QUANTITIES[quantity]
     unit_of_feature, ucd_of_feature, about = _FEATURES[feature]
@@ -120,7 +125,7 @@ def _declared(quantity: str, feature: str, band: str) -> Column:
         f"{quantity}_{feature}_{band}",
         pa.int32() if feature == "n_points" else pa.float32(),
         unit_of_feature.replace("x", unit),
-        f"{ucd_of_feature};{ucd}" if unit_of_feature.startswith("x") else ucd_of_feature,
+        _ucd(ucd_of_feature, ucd) if unit_of_feature.startswith("x") else ucd_of_feature,
         f"{about} ({quantity} in {band})",
     )
 

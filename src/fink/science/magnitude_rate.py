@@ -40,7 +40,7 @@ LIMIT_SIGMAS = 5.0
 """An upper limit is this many times the error that its point carries."""
 
 _NAMES = ("mag_rate", "mag_rate_lower", "mag_rate_upper", "mag_rate_significance", "mag_rate_gap", "mag_rate_from_limit")
-_UCD = "phot.mag;arith.rate"
+_UCD = "arith.rate;phot.mag"
 
 
 @science_module(

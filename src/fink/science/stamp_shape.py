@@ -53,13 +53,13 @@ _MEASURED = {
     "stamp_elongation": ("", "phys.size.axisRatio", "Major over minor axis of the source in the difference stamp"),
     "stamp_trail_length": ("pix", _SIZE, "Length of a uniform line with the source's moments"),
     "stamp_sharpness": ("", "stat.value;instr.pixel", "Share of the source's light in its brightest pixel"),
-    "stamp_dipole": ("", "arith.ratio;phot.flux", "Light of the other sign beside the source over its own"),
+    "stamp_dipole": ("", "phot.flux;arith.ratio", "Light of the other sign beside the source over its own"),
     "stamp_snr": ("", "stat.snr;phot.flux", "Light of the source in the difference stamp over its noise"),
     "stamp_xx": ("pix**2", _MOMENT, "Second moment of the source along the rows of the difference stamp"),
     "stamp_yy": ("pix**2", _MOMENT, "Second moment of the source along the columns of the difference stamp"),
     "stamp_xy": ("pix**2", _MOMENT, "Mixed second moment of the source in the difference stamp"),
     "stamp_angle": ("deg", "pos.posAng;instr.pixel", "Angle of the major axis from the rows of the stamp towards its columns, -90 to 90"),
-    "stamp_sum_ratio": ("", "arith.ratio;instr.pixel", "Sum of the 5 x 5 pixels at the centre over the sum of their sizes"),
+    "stamp_sum_ratio": ("", "stat.value;arith.ratio", "Sum of the 5 x 5 pixels at the centre over the sum of their sizes"),
 }
 _SHIFTS = {
     "stamp_centroid_shift": ("pix", _PLACE, "Distance of the source in the science stamp from that in the difference"),

@@ -13,7 +13,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"flux.*_err_mean$", "stat.error;phot.flux;stat.mean"),
     (r"flux.*_err$|flux_diff_err$", "stat.error;phot.flux"),
     (r"_(err|unc)$", "stat.error"),
-    (r"flux.*_slope$", "phot.flux;arith.rate;stat.max"),
+    (r"flux.*_slope$", "arith.rate;phot.flux;stat.max"),
     (r"flux.*_sigma$", "stat.stdev;phot.flux"),
     (r"flux.*_(ndata|n)$", "meta.number;obs"),
     (r"flux.*_mean$", "phot.flux;stat.mean"),
@@ -22,7 +22,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"flux", "phot.flux"),
     (r"chi2$", "stat.fit.chi2"),
     (r"ln_l$", "stat.likelihood"),
-    (r"rms$", "stat.stdev;stat.fit.residual"),
+    (r"rms$", "stat.fit.residual;stat.stdev"),
     (r"ndata$|nobs|nopp", "meta.number;obs"),
     (r"rank$|u_param$|type_int$|algorithm$", "meta.code"),
     (r"version$", "meta.version"),
@@ -42,7 +42,9 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"gal_lat$", "pos.galactic.lat"),
     (r"phase_angle$|elongation$", "pos.phaseAng"),
     (r"range$|moid$", "pos.distance"),
-    (r"_(helio|topo)_(x|y|z)$", "pos.cartesian"),
+    (r"_(helio|topo)_x$", "pos.cartesian.x"),
+    (r"_(helio|topo)_y$", "pos.cartesian.y"),
+    (r"_(helio|topo)_z$", "pos.cartesian.z"),
     (r"orbit_a$|orbit_q$", "phys.size.smajAxis;src.orbital"),
     (r"orbit_e$", "src.orbital.eccentricity"),
     (r"orbit_i$", "src.orbital.inclination"),
@@ -56,7 +58,8 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"i(xx|yy|xy)", "phys.angSize;stat.param"),
     (r"extendedness$", "src.class.starGalaxy"),
     (r"bbox_size$", "phys.angSize;instr.pixel"),
-    (r"_(x|y)$", "pos.cartesian;instr.det"),
+    (r"_x$", "pos.cartesian.x;instr.det"),
+    (r"_y$", "pos.cartesian.y;instr.det"),
 )
 
 _COMPILED = tuple((re.compile(pattern), ucd) for pattern, ucd in _RULES)
