@@ -205,8 +205,12 @@ class Alerts:
 
 
 def names_of(years: SurveyYears, objects: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Give the names of objects as (n, 12) letters: ZTF, the year, seven letters."""
-    letters = years.name[objects]
+    """Give the names of objects as (n, 12) letters."""
+    return spelled(years.name[objects])
+
+
+def spelled(letters: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Spell names as (n, 12) letters: ZTF, the year, seven letters."""
     out = np.empty((len(letters), 12), np.uint8)
     out[:, :5] = np.frombuffer(b"ZTF24", np.uint8)
     for i in range(7):

@@ -91,8 +91,7 @@ class SurveyYears:
         counts = np.bincount(visits["visit_field"], minlength=len(centres))
         pixel, ra, dec = _positions(max(int(alerts / OBJECT_SIGHTINGS), 20), centres, rng)
         n = len(pixel)
-        # names tell nothing of the place: a bijection of the numbers to seven letters, after the year
-        letters = np.arange(n, dtype=np.int64) * 3_141_592_653 % 26**7
+        letters = letters_of(np.arange(n, dtype=np.int64))
         order = np.lexsort((letters, pixel))
         field = np.searchsorted(centres, pixel >> _INSIDE)
         objects = np.concatenate([[0], np.cumsum(np.bincount(field, minlength=len(centres)))])
@@ -123,6 +122,11 @@ class SurveyYears:
     def seen_by_visits(self) -> Integers:
         """Count the objects that each visit sees, (v,)."""
         return seen_by_visits(self.found, self.chance, self.objects, self.visit_field)
+
+
+def letters_of(numbers: Integers) -> Integers:
+    """Give the number that each object's name is made of, distinct for numbers below 26**7; names tell nothing of the place."""
+    return numbers * 3_141_592_653 % 26**7
 
 
 def _visits(n_nights: int) -> tuple[Integers, dict[str, Any]]:

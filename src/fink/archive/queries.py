@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal
 
@@ -209,9 +209,14 @@ class Queries:
 
     def object_alerts(self, object_id: str, survey: str | None = None) -> pa.Table:
         """Give the alerts of an object in order of time; a solar-system designation is an object too where alerts have no other."""
+        return self.alerts_of_objects([object_id], survey)
+
+    def alerts_of_objects(self, object_ids: Sequence[str], survey: str | None = None) -> pa.Table:
+        """Give the alerts of objects, one object after another, each in order of time."""
         rows: list[bytes] = []
-        for key in self._object_keys(object_id, survey):
-            rows += [row for row_key, row in self._store.scan_prefix("rows", key) if len(row_key) == len(key) + 16]
+        for key in self._object_keys(object_ids, survey):
+            length = len(key) + 16
+            rows += [row for row_key, row in self._store.scan_prefix("rows", key) if len(row_key) == length]
         return self._table(rows)
 
     def wide(self, alerts: pa.Table, columns: Sequence[str] | None = None) -> pa.Table:
@@ -229,7 +234,7 @@ class Queries:
 
     def light_curve(self, object_id: str, survey: str | None = None) -> pa.Table:
         """Give every point known of an object, across its packets, in order of time: one copy of each."""
-        parts = [self._object_points(key) for key in self._object_keys(object_id, survey)]
+        parts = [self._object_points(key) for key in self._object_keys([object_id], survey)]
         tables = [_points_table(points, self._numbering, key) for key, points in parts]
         return pa.concat_tables(tables) if tables else _points_table(np.zeros(0, POINT), self._numbering, b"\0")
 
@@ -242,19 +247,23 @@ class Queries:
         points = distinct_points(stored).points
         return key, points[np.lexsort((points["point_id"], points["band"], points["kind"], points["mjd"]))]
 
-    def _object_keys(self, object_id: str, survey: str | None) -> list[bytes]:
-        """Give the keys of an object, in each survey that knows one of its name."""
-        found = []
-        name = object_id.encode()
+    def _object_keys(self, object_ids: Sequence[str], survey: str | None) -> list[bytes]:
+        """Give the keys of objects, in each survey that knows one of the name, in the order asked."""
+        found: list[list[bytes]] = [[] for _ in object_ids]
+        names = [name.encode() for name in object_ids]
         for number, known in enumerate(self._numbering.surveys):
             if survey in (None, known):
-                pixel = self._store.get("names", bytes([number]) + name)
-                moving = keys.object_key(number, keys.MOVING, name)
-                if pixel is not None:
-                    found.append(bytes([number]) + pixel + name + b"\0")
-                elif self._store.get("objects", moving) is not None:
-                    found.append(moving)
-        return found
+                prefix = bytes([number])
+                pixels = self._store.get_all("names", [prefix + name for name in names])
+                unnamed = [i for i, pixel in enumerate(pixels) if pixel is None]
+                moving = [keys.object_key(number, keys.MOVING, names[i]) for i in unnamed]
+                heads = dict(zip(unnamed, zip(moving, self._store.get_all("objects", moving), strict=True), strict=True))
+                for i, pixel in enumerate(pixels):
+                    if pixel is not None:
+                        found[i].append(prefix + pixel + names[i] + b"\0")
+                    elif heads[i][1] is not None:
+                        found[i].append(heads[i][0])
+        return [key for keys_of_one in found for key in keys_of_one]
 
     def solar_system(self, name: str) -> pa.Table:
         """Give the alerts of a solar-system object, by its designation, in order of time."""
@@ -374,6 +383,28 @@ class Queries:
         visible = read_pointers(found)["commit"] <= self._last[0]
         return _with_separation(self._table(found), apart[chosen][visible] * 3600.0)
 
+    def region(
+        self, ranges: NDArray[np.int64], survey: str, start: float | None = None, stop: float | None = None, limit: int | None = None
+    ) -> pa.Table:
+        """Give the alerts in ranges (k, 2) of nested pixels of the deepest order, by place; so many at most.
+
+        Parameters
+        ----------
+        start, stop
+            Times between which they lie, both included [MJD].
+        """
+        number = self._numbering.known_survey(survey)
+        first = b"" if start is None else keys.float_key(start)
+        last = b"\xff" * 8 if stop is None else keys.float_key(stop)
+        found: list[bytes] = []
+        for begin, end in [] if number is None else ranges.tolist():
+            for key, place in self._store.scan("sky", keys.sky_bound(number, begin), keys.sky_bound(number, end)):
+                if first <= key[9:17] <= last:
+                    found.append(place[16:] + key[9:])
+            if limit is not None and len(found) >= limit:
+                break
+        return self._rows(found[:limit])
+
     def _around(self, ra: float, dec: float, radius: float, survey: str | None) -> tuple[list[bytes], list[bytes]]:
         """Give the keys and values of `sky` in and near a cap."""
         found: list[tuple[bytes, bytes]] = []
@@ -393,7 +424,8 @@ class Queries:
         parts, places = [], []
         for number in np.unique(numbers).tolist():
             mine = np.flatnonzero(numbers == number)
-            table, pointers = self._numbering.formats[number].unpack([rows[i] for i in mine.tolist()])
+            chosen = rows if len(mine) == len(rows) else [rows[i] for i in mine.tolist()]
+            table, pointers = self._numbering.formats[number].unpack(chosen)
             visible = pointers["commit"] <= self._last[0]
             table = table.append_column("commit", pa.array(pointers["commit"], pa.int64()))
             parts.append(table if visible.all() else table.filter(pa.array(visible)))
@@ -401,8 +433,10 @@ class Queries:
         if not parts:
             known = self._numbering.formats[-1].schema if self._numbering.formats else pa.schema([])
             return known.append(pa.field("commit", pa.int64())).empty_table()
+        if len(parts) == 1:
+            return parts[0]
         joined = pa.concat_tables(parts, promote_options="permissive")
-        return joined if len(parts) == 1 else joined.take(pa.array(np.argsort(np.concatenate(places), kind="stable")))
+        return joined.take(pa.array(np.argsort(np.concatenate(places), kind="stable")))
 
     def nights_of(self, rows: Sequence[bytes]) -> NDArray[np.int64]:
         """Give the night of packed rows (n,)."""

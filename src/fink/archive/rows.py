@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fink import science, surveys
+from fink.archive.points import gather_bytes
 from fink.columns import CORE, Column
 
 NOT_KEPT, IN_PACKETS, IN_SELECTED = 0, 1, 2
@@ -145,26 +146,41 @@ class RowFormat:
         """Read packed rows of this format: the table, and the pointers (n,)."""
         width, n = self.fixed.itemsize, len(rows)
         fixed = np.frombuffer(b"".join([row[:width] for row in rows]), self.fixed)
-        nulls = np.unpackbits(fixed["nulls"], axis=1, count=len(self.columns)).astype(np.bool_)
-        texts = self._unpack_texts(fixed, b"".join([row[width:] for row in rows]), n)
+        tails = np.frombuffer(b"".join([row[width:] for row in rows]), np.uint8)
+        nulls = np.unpackbits(fixed["nulls"], axis=1, count=len(self.columns))
+        counts = nulls.sum(axis=0, dtype=np.int64).tolist()
+        # each column's validity as Arrow keeps it: a bit a row, the lowest first
+        valid = np.packbits(nulls ^ 1, axis=0, bitorder="little").T.tobytes()
+        step = (n + 7) // 8
+        texts = self._unpack_texts(fixed, tails)
         columns = []
-        for i, field in enumerate(self.schema):
-            mask = nulls[:, i]
-            if field.type == pa.string():
-                columns.append(pc.if_else(pa.array(mask), None, texts[field.name]))
-            else:
-                values = np.ascontiguousarray(fixed[f"value {field.name}"])
-                columns.append(pa.array(values.astype(np.bool_) if field.type == pa.bool_() else values, field.type, mask=mask))
-        return pa.table(columns, schema=self.schema), fixed["pointer"]
+        for i, (name, type_, value) in enumerate(self._plain):
+            mask = pa.py_buffer(valid[i * step : (i + 1) * step]) if counts[i] else None
+            columns.append(pa.Array.from_buffers(type_, n, [mask, *(texts[name] if not value else _kept(fixed[value], type_))], counts[i]))
+        return pa.Table.from_arrays(columns, schema=self.schema), fixed["pointer"]
 
-    def _unpack_texts(self, fixed: NDArray[Any], data: bytes, n: int) -> dict[str, pa.Array]:
-        count = len(self.texts)
-        if not count:
+    @cached_property
+    def _plain(self) -> list[tuple[str, pa.DataType, str]]:
+        """Name, type and field of the fixed part (none of texts) of each column."""
+        return [(f.name, f.type, "" if f.type == pa.string() else f"value {f.name}") for f in self.schema]
+
+    def _unpack_texts(self, fixed: NDArray[Any], data: NDArray[np.uint8]) -> dict[str, tuple[pa.Buffer, pa.Buffer]]:
+        """Give the offsets and letters of each column of texts, as Arrow keeps them."""
+        if not self.texts:
             return {}
-        lengths = np.stack([fixed[f"length {name}"].astype(np.int32) for name in self.texts], axis=1)
-        offsets = np.concatenate([[0], np.cumsum(lengths.ravel())]).astype(np.int32)
-        joined = pa.Array.from_buffers(pa.string(), n * count, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
-        return {name: joined.take(pa.array(np.arange(i, n * count, count))) for i, name in enumerate(self.texts)}
+        lengths = np.stack([fixed[f"length {name}"].astype(np.int64) for name in self.texts], axis=1)
+        starts = (np.cumsum(lengths.ravel()) - lengths.ravel()).reshape(lengths.shape)
+        offsets = np.zeros((len(self.texts), len(fixed) + 1), np.int32)
+        np.cumsum(lengths, axis=0, out=offsets[:, 1:].T)
+        return {
+            name: (pa.py_buffer(offsets[i]), pa.py_buffer(gather_bytes(data, starts[:, i], lengths[:, i])))
+            for i, name in enumerate(self.texts)
+        }
+
+
+def _kept(values: NDArray[Any], type_: pa.DataType) -> tuple[pa.Buffer]:
+    """Give the values of a column of numbers as Arrow keeps them."""
+    return (pa.py_buffer(np.packbits(values, bitorder="little") if type_ == pa.bool_() else values.tobytes()),)
 
 
 def _one_array(column: pa.ChunkedArray) -> pa.Array:

@@ -37,7 +37,7 @@ def of_objects(archive: EmbeddedArchive, survey: str, object_ids: Sequence[str],
     columns
         Columns wanted, None for all.
     """
-    found = _joined([archive.object_alerts(name, survey) for name in dict.fromkeys(object_ids)])
+    found = archive.alerts_of_objects([*dict.fromkeys(object_ids)], survey)
     return _widened(archive, _newest_first(found), columns)
 
 
