@@ -9,7 +9,7 @@ from typing import Any
 from fink import filters
 from fink.api.arguments import Argument
 from fink.conditions import FUNCTIONS
-from fink.errors import ConditionError
+from fink.errors import ConditionError, QueryError
 from fink.portal.pages import Answer, Page, Visit
 from fink.portal.substreams import SERVED, trial
 from fink.services import rules
@@ -33,8 +33,12 @@ def page(visit: Visit) -> Answer:
         try:
             answer["rule"] = rules.explained(text, vocabulary())
         except ConditionError as error:
-            return answer | {"error": {"message": str(error), "at": error.at, "length": _length(text, error.at)}}
-        answer["trial"] = _tried(visit, text, survey)
+            wrong = {"title": "This cannot be read", "message": str(error), "at": error.at, "length": _length(text, error.at)}
+            return answer | {"error": wrong}
+        try:
+            answer["trial"] = _tried(visit, text, survey)
+        except QueryError as error:
+            answer["error"] = {"title": "This cannot be tried here", "message": str(error), "at": None, "length": 0}
     return answer
 
 

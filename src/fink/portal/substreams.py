@@ -20,7 +20,9 @@ from fink.surveys import registry
 SERVED = ("lsst", "ztf")
 """Surveys that have routes, and so live feeds."""
 
-LATEST = 25
+LATEST = 15
+PATIENCE = 10.0
+"""Seconds that a trial may look at the archive, twice [s]: a page is not there for what takes minutes."""
 FED = ("object_id", "sso_name", "alert_id", "mjd", "ra", "dec", "band", "mag", "fink_class")
 """What lists of alerts show, and the live feed sends."""
 
@@ -76,7 +78,8 @@ def _chosen_nights(visit: Visit) -> tuple[int, int]:
 def trial(visit: Visit, text: str, survey: str, nights: tuple[int, int]) -> dict[str, Any]:
     """Say what a substream, or a condition, would have sent from the first to the last of some nights of a survey."""
     first, last = nights
-    tried = Substreams(visit.archive, visit.settings.users).try_out(text, night=Span(first, last), survey=survey, cost=False)
+    mine = Substreams(visit.archive, visit.settings.users)
+    tried = mine.try_out(text, night=Span(first, last), survey=survey, cost=False, patience=PATIENCE)
     newest = [shown(row) for row in tried.newest]
     return {"first": first, "last": last, "selected": tried.selected, "nights": tried.nights, "newest": newest}
 

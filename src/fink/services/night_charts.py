@@ -66,7 +66,8 @@ def night_bars(bars: Sequence[Bar], label: str, *, unit: str = "alerts", width: 
     for place, bar in enumerate(bars):
         middle = left + (place + 0.5) * step
         if place % every == 0:
-            parts.append(f'<text class="tick" x="{middle:.1f}" y="{height - 9}" text-anchor="middle">{date(bar.night)[2:]}</text>')
+            kind = "tick more" if place // every % 2 else "tick"
+            parts.append(f'<text class="{kind}" x="{middle:.1f}" y="{height - 9}" text-anchor="middle">{date(bar.night)[2:]}</text>')
         parts.append(_stack(bar, middle - thick / 2.0, thick, y, unit))
     return "".join(parts) + "</svg>"
 

@@ -118,11 +118,13 @@ class Substreams:
         survey: str | None = None,
         places: Any = None,
         cost: bool = True,
+        patience: float = 60.0,
     ) -> Trial:
         """Say what a condition, or a substream by its name, would have selected from the archive; see `fink.services.trials`."""
         if survey is not None and survey not in surveys.registry():
             raise NotFoundError(f"there is no survey {survey}{did_you_mean(survey, surveys.registry())}")
-        return try_out(self._archive, self.named(text, places), days=days, night=night, survey=survey, cost=cost)
+        chosen = self.named(text, places)
+        return try_out(self._archive, chosen, days=days, night=night, survey=survey, cost=cost, patience=patience)
 
     def named(self, text: str, places: PositionList | Area | None = None) -> Compiled:
         """Give a built-in substream, a user's, or one of a condition, ready to be evaluated."""

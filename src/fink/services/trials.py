@@ -102,6 +102,7 @@ def try_out(
     night: int | Span | None = None,
     survey: str | None = None,
     cost: bool = True,
+    patience: float = 60.0,
 ) -> Trial:
     """Say what a substream would have taken from the archive.
 
@@ -113,6 +114,13 @@ def try_out(
         Only this night, or these nights; only this survey.
     cost
         Whether to measure what it costs, too.
+    patience
+        Seconds that looking at the archive may take, twice [s].
+
+    Raises
+    ------
+    QueryError
+        If it takes longer.
     """
     wanted = [survey] if survey is not None else list(chosen.substream.surveys)
     span = _span(archive, days, night)
@@ -124,9 +132,11 @@ def try_out(
         if chosen.places is not None:
             nights, newest = _in_places(archive, chosen.places, where)
         else:
-            nights = query(connection, f"SELECT survey, night, count(*) AS selected {where} GROUP BY ALL ORDER BY ALL").to_pylist()
+            nights = query(
+                connection, f"SELECT survey, night, count(*) AS selected {where} GROUP BY ALL ORDER BY ALL", seconds=patience
+            ).to_pylist()
             shown = [*_SHOWN, *({_CLASS} & known)]
-            newest = query(connection, f"SELECT {', '.join(shown)} {where} ORDER BY mjd DESC LIMIT {_NEWEST}").to_pylist()
+            newest = query(connection, f"SELECT {', '.join(shown)} {where} ORDER BY mjd DESC LIMIT {_NEWEST}", seconds=patience).to_pylist()
     return Trial(nights, newest, measured(archive, chosen) if cost else None)
 
 

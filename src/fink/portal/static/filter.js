@@ -19,7 +19,7 @@ const address = () => `/filter?${new URLSearchParams(new FormData(form))}`;
 
 const wrong = (where, error) => {
   const box = made("div", "", "wrong");
-  box.append(made("strong", "This cannot be read yet.", "bad"), ` ${error.message}`);
+  box.append(made("strong", `${error.title}.`, "bad"), ` ${error.message}`);
   if (error.at != null) {
     const line = made("code");
     line.append(where.slice(0, error.at), made("mark", where.slice(error.at, error.at + error.length) || " "), where.slice(error.at + error.length));
@@ -93,7 +93,7 @@ const judge = async () => {
       shown = answer.error ? wrong(answer.where, answer.error) : right(answer);
       rows = answer.trial ? answer.trial.newest : null;
     } else {
-      shown = wrong(where, { message: answer.detail });
+      shown = wrong(where, { title: answer.title, message: answer.detail });
     }
   } catch {
     shown = made("p", "The server does not answer; what you wrote stays here.", "bad");
@@ -158,6 +158,37 @@ field.addEventListener("input", find);
 load();
 
 // Keeping
+const kept = document.querySelector("[data-kept]");
+const remembered = (write) => {
+  try {
+    if (write !== undefined) sessionStorage.setItem("token", write);
+    return sessionStorage.getItem("token") || "";
+  } catch {
+    return "";
+  }
+};
+const send = async () => {
+  const { name, about, most, token } = keep.elements;
+  remembered(token.value);
+  const wanted = { name: name.value, where: text.value.trim(), surveys: [form.elements.survey.value], most_per_night: Number(most.value) };
+  const headers = { "Content-Type": "application/json", ...(token.value ? { Authorization: `Bearer ${token.value.trim()}` } : {}) };
+  const body = JSON.stringify(about.value ? { ...wanted, about: about.value } : wanted);
+  const reply = await fetch("/api/v1/filters", { method: "POST", headers, body });
+  const answer = await reply.json();
+  if (!reply.ok) {
+    kept.replaceChildren(made("strong", "It was not kept: ", "bad"), answer.detail ?? reply.statusText);
+    return;
+  }
+  const link = made("a", answer.name);
+  link.href = `/${form.elements.survey.value}/substream/${answer.name}`;
+  kept.replaceChildren(made("strong", "Kept: ", "good"), link, ` selects from the next commit on. Of the last month it would have taken ${count(answer.trial.selected)} alerts.`);
+};
 keep.hidden = false;
+keep.elements.token.value = remembered();
 keep.addEventListener("input", tell);
+keep.addEventListener("submit", (event) => {
+  event.preventDefault();
+  kept.textContent = "Trying it on the last month…";
+  send().catch(() => { kept.textContent = "The server does not answer; what you wrote stays here."; });
+});
 tell();
