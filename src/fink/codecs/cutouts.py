@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
+from math import nan, prod
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -239,11 +239,14 @@ class Stamps:
     packets, cutouts
         The batch's records, and where the stamps lie in them. Where the cutouts remember what was unpacked
         (`fink.tables.Cutouts.remembering`), an image is unpacked once for all who ask, who must not change it.
+    pixel_scale
+        Size of a pixel [arcsec]; NaN where it is not known.
     """
 
-    def __init__(self, packets: Packets, cutouts: Cutouts) -> None:
+    def __init__(self, packets: Packets, cutouts: Cutouts, pixel_scale: float = nan) -> None:
         self.packets = packets
         self.cutouts = cutouts
+        self.pixel_scale = pixel_scale
 
     def __len__(self) -> int:
         return len(self.packets)

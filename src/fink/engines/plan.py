@@ -362,7 +362,7 @@ def _input(name: str, batch: AlertBatch, vocabulary: Mapping[str, Column]) -> An
     if name == "lightcurves":
         return batch.lightcurves
     if name == "cutouts":
-        return Stamps(batch.packets, batch.cutouts)
+        return Stamps(batch.packets, batch.cutouts, surveys.registry()[batch.survey].pixel_scale)
     column = vocabulary[name]
     if name not in batch.alerts.column_names:
         return to_numpy(column, pa.nulls(len(batch), column.type))

@@ -38,6 +38,8 @@ class Survey(Protocol):
     """Its filters; light curves count them."""
     history_window: float
     """Days of history that a packet carries [d]: older points come from the archive."""
+    pixel_scale: float
+    """Size of a stamp's pixel [arcsec]; NaN where it is not known."""
 
     def recognises(self, schema: bytes) -> bool:
         """Say whether packets of this writer's schema (JSON text) are of this survey.

@@ -331,6 +331,7 @@ class Lsst(MappedSurvey):
     columns = tuple(own.column for own in OWN)
     bands = BANDS
     history_window = 365.0
+    pixel_scale = 0.2
     plain = _plain()
     paths = _paths()
     night_paths = frozenset({_SOURCE + "midpointMjdTai"})

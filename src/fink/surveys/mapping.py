@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import nan
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -194,6 +195,7 @@ class MappedSurvey(ABC):
     columns: tuple[Column, ...]
     bands: tuple[Band, ...]
     history_window: float
+    pixel_scale: float = nan
     plain: tuple[Plain, ...] = ()
     """The columns that are a field as it stands; `map` need not give them."""
     paths: frozenset[str]

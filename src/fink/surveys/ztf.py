@@ -85,6 +85,7 @@ class ZTF(MappedSurvey):
     name = "ztf"
     bands = (Band("g", "ztf", 4746.48), Band("r", "ztf", 6366.38), Band("i", "ztf", 7829.03))
     history_window = 30.0
+    pixel_scale = PIXEL
     stamps = ("cutoutScience.stampData", "cutoutTemplate.stampData", "cutoutDifference.stampData")
     night_paths = frozenset({"candidate.jd"})
 

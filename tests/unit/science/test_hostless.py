@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import kstest
 
 from fink.codecs.cutouts import Stamps
-from fink.science.hostless import central, clip_bounds, hostless, structure
+from fink.science.hostless import MAX_EXCESS, box_means, central, clip_bounds, excess, hostless, structure
 from unit.science.stamp_samples import made, real, spot
 
 
@@ -86,3 +86,30 @@ def test_pixels_without_a_value_elsewhere_do_not_count() -> None:
     low, high = clip_bounds(np.sort(edge[np.isfinite(edge)]))
     assert -4.0 < low < -2.5
     assert 2.5 < high < 4.0
+
+
+def test_a_galaxy_fainter_than_the_noise_of_a_pixel_is_found() -> None:
+    """No pixel of it is clipped and it has no structure beyond noise, but many pixels together show it."""
+    faint = spot(height=1.5, sigma=3.0, x=8.0, seed=5)
+    near, far = (Stamps(stamps.packets, stamps.cutouts, scale) for stamps in [made((spot(), faint, spot()))] for scale in (0.3, 3.0))
+    found = measured(near)
+    assert found["n_template_clipped"].tolist() <= [2.0]
+    assert found["template_structure"][0] < 0.2
+    assert found["template_excess"][0] > MAX_EXCESS
+    assert found["is_hostless"].tolist() == [0.0]
+    assert measured(far)["template_excess"][0] < found["template_excess"][0], "ten pixels of three arcsec are too far"
+
+
+def test_excess_is_that_of_plain_means_and_rare_in_noise() -> None:
+    image = spot(31, seed=8)
+    plain = np.array([[image[y : y + 5, x : x + 5].mean(dtype=np.float64) for x in range(27)] for y in range(27)])
+    assert box_means(image.astype(np.float64)) == pytest.approx(plain, abs=1e-5)
+    clipped = sigma_clip(plain.astype(np.float32), sigma=3.0, maxiters=10)
+    middle = 0.5 * (clipped.min() + clipped.max())
+    assert excess(image, 15) > 10.0
+    assert middle == pytest.approx(0.0, abs=0.3)
+    noise = np.array([excess(spot(63, height=0.0, seed=seed), 7) for seed in range(400)])
+    assert np.mean(noise > MAX_EXCESS) <= 0.005
+    assert np.median(noise) == pytest.approx(2.0, abs=0.7)
+    assert np.isnan(excess(np.zeros((63, 63), np.float32), 7))
+    assert np.isnan(excess(spot(9), 7))
