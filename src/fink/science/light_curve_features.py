@@ -4,7 +4,7 @@ The first 26 are those of SNAD's search for anomalies (Malanchev et al. 2021, do
 today's Fink computes; then come those that the classifiers of supernovae and active galaxies read. A column is called
 ``<quantity>_<feature>_<band>``: ``flux_skew_r``, ``mag_mean_g``.
 
-*In flux* (u, g, r, i, z, y): the difference flux, detections and forced photometry. *In magnitude* (g, r, i): the total flux
+*In flux* (u, g, r, i, z, y): the difference flux, detections and forced photometry. *In magnitude* (the same bands): the total flux
 (source and template together) where at least half of the band's points know it, else the difference flux; only points of three
 sigma or more, since a magnitude of less is no number with an error. No band mixes the two, and `mag_total_bands` names the bands
 where it is the total flux. Of two points of one band within a tenth of a second one counts, the detection before the forced
@@ -107,10 +107,10 @@ _FEATURES: dict[str, tuple[str, str, str]] = {
     ),
 }
 FEATURES = tuple(_FEATURES)
-_BOTH = FEATURES[: FEATURES.index("n_points") + 1]
-FLUX_FEATURES = (*_BOTH, "stetson_j", "eta", "maximum", "maximum_snr", "time_quantile_15", "time_quantile_85")
-MAG_FEATURES = (*_BOTH, "excess_variance", "structure_function_1", "structure_function_10")
-_QUANTITIES = {"flux": ("nJy", "phot.flux", BANDS, FLUX_FEATURES), "mag": ("mag", "phot.mag", BANDS, MAG_FEATURES)}
+MAG_FEATURES = tuple(name for name in FEATURES if not name.startswith(("maximum", "time_quantile")) or name == "maximum_slope")
+"""Those that have a sense in magnitude: the largest is the faintest, and when points were taken is told in flux already."""
+
+_QUANTITIES = {"flux": ("nJy", "phot.flux", BANDS, FEATURES), "mag": ("mag", "phot.mag", BANDS, MAG_FEATURES)}
 
 
 def _ucd(feature: str, quantity: str) -> str:
@@ -131,7 +131,7 @@ def _declared(quantity: str, feature: str, band: str) -> Column:
 
 
 @science_module(
-    version="1.0",
+    version="1.1",
     outputs=(
         *(_declared(quantity, name, band) for quantity, (_, _, bands, names) in _QUANTITIES.items() for band in bands for name in names),
         Column("mag_total_bands", pa.string(), "", "instr.bandpass", "Bands whose mag features are of the total flux, as gr"),

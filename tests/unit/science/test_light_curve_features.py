@@ -15,7 +15,7 @@ from scipy import stats
 
 from alert_batches import light_curves
 from fink.lightcurves import AB_ZERO, DETECTION, FORCED, LIMIT, Band, LightCurves
-from fink.science.light_curve_features import BANDS, FEATURES, FLUX_FEATURES, MAG_FEATURES, light_curve_features, measure
+from fink.science.light_curve_features import BANDS, FEATURES, MAG_FEATURES, light_curve_features, measure
 from shared_data import shared_data
 from unit.science.feature_reference import REFERENCE
 from unit.science.fink_today import RENAMED, Row, lsst_alerts, ztf_alerts
@@ -39,10 +39,11 @@ _SCALE_FREE = (
     "anderson",
     "reduced",
 )
-DIMENSIONLESS = {name for name in FLUX_FEATURES if name.startswith(_SCALE_FREE)} | {
+DIMENSIONLESS = {name for name in FEATURES if name.startswith(_SCALE_FREE)} | {
     "linear_fit_reduced_chi2",
     "median_buffer_range_10",
     "mean_variance",
+    "excess_variance",
     "maximum_snr",
 }
 
@@ -104,7 +105,7 @@ def test_agrees_with_light_curve_on_real_light_curves() -> None:
 
 def test_the_comparison_covers_the_26_of_the_search_for_anomalies_and_two_more() -> None:
     assert len(COMPARED) == len(REFERENCE.names) == 28
-    assert set(FEATURES) == set(FLUX_FEATURES) | set(MAG_FEATURES)
+    assert set(FEATURES) == set(MAG_FEATURES) | {"maximum", "maximum_snr", "time_quantile_15", "time_quantile_85"}
 
 
 def test_stetson_j_is_the_mean_signed_root_of_neighbours_products() -> None:
@@ -266,7 +267,7 @@ def test_order_time_and_scale_change_nothing_that_does_not_follow_them(seed: int
     assert same(run(replace(curves, mjd=curves.mjd + days)), plain)
     scaled = run(replace(curves, flux=curves.flux * np.float32(factor), flux_err=curves.flux_err * np.float32(factor)))
     for band in BANDS:
-        for name in FLUX_FEATURES:
+        for name in FEATURES:
             column = f"flux_{name}_{band}"
             np.testing.assert_array_equal(scaled[column], plain[column] * (1.0 if name in DIMENSIONLESS else factor), err_msg=column)
     for band in BANDS:
