@@ -43,7 +43,8 @@ def snippets(survey: str, object_id: str, base: str) -> list[dict[str, str]]:
     base
         Address of the server.
     """
-    sql = f"SELECT mjd, band, flux, flux_err, mag, mag_err, fink_class FROM alerts WHERE survey = '{survey}' AND object_id = '{object_id}' ORDER BY mjd"
+    shown = "mjd, band, flux, flux_err, mag, mag_err, fink_class"
+    sql = f"SELECT {shown} FROM alerts WHERE survey = '{survey}' AND object_id = '{object_id}' ORDER BY mjd"
     found = [{"name": "SQL", "about": "where the archive is", "code": f'fink query "{sql}"'}]
     if survey in _ROUTES:
         word, address = _word(survey, "object_id"), f"{base}/{survey}/api/v1/{_ROUTES[survey]}"

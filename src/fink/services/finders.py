@@ -16,8 +16,8 @@ from fink.catalogs.store import CURRENT, InstalledCatalogue
 
 Floats = NDArray[np.float64]
 
-RADIUS = 60.0
-"""Half the side of a chart [arcsec]."""
+RADIUS, RADII = 20.0, {"ztf": 45.0}
+"""Half the side of a chart [arcsec], and where the stamps of a survey are larger."""
 
 MOST_SOURCES = 150
 """Sources of catalogues that a chart shows at most, the nearest ones."""
@@ -46,20 +46,21 @@ def finder(archive: EmbeddedArchive, survey: str, object_id: str, ra: float, dec
         ``radius`` [arcsec]; ``objects`` of the archive and ``sources`` of catalogues with their offsets ``east`` and ``north`` and
         their ``separation`` [arcsec]; ``catalogues``, the names of those that were asked.
     """
-    sources, asked = catalogue_sources(artifacts, ra, dec)
+    radius = RADII.get(survey, RADIUS)
+    sources, asked = catalogue_sources(artifacts, ra, dec, radius)
     return {
-        "radius": RADIUS,
-        "objects": _objects(archive, survey, object_id, ra, dec),
+        "radius": radius,
+        "objects": _objects(archive, survey, object_id, ra, dec, radius),
         "sources": sources,
         "catalogues": asked,
     }
 
 
-def _objects(archive: EmbeddedArchive, survey: str, object_id: str, ra: float, dec: float) -> list[dict[str, Any]]:
+def _objects(archive: EmbeddedArchive, survey: str, object_id: str, ra: float, dec: float, radius: float) -> list[dict[str, Any]]:
     """Give the other objects of all surveys around a position, the nearest first, each by its nearest alert."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for row in (
-        archive.cone(ra, dec, RADIUS * np.sqrt(2.0)).select(["survey", "object_id", "ra", "dec", "separation", "fink_class"]).to_pylist()
+        archive.cone(ra, dec, radius * np.sqrt(2.0)).select(["survey", "object_id", "ra", "dec", "separation", "fink_class"]).to_pylist()
     ):
         key = (row["survey"], row["object_id"])
         if row["object_id"] is None or key == (survey, object_id) or key in found:
@@ -76,7 +77,7 @@ def _objects(archive: EmbeddedArchive, survey: str, object_id: str, ra: float, d
     return list(found.values())
 
 
-def catalogue_sources(artifacts: Path | None, ra: float, dec: float) -> tuple[list[dict[str, Any]], list[str]]:
+def catalogue_sources(artifacts: Path | None, ra: float, dec: float, radius: float) -> tuple[list[dict[str, Any]], list[str]]:
     """Give the catalogued sources around a position, the nearest first, and which catalogues were asked."""
     found: list[dict[str, Any]] = []
     asked = []
@@ -87,7 +88,7 @@ def catalogue_sources(artifacts: Path | None, ra: float, dec: float) -> tuple[li
         opened = _opened(current, current.read_text().strip())
         asked.append(name)
         if len(opened) and not len(opened.index.shape):
-            found += _near(opened, name, ra, dec)
+            found += _near(opened, name, ra, dec, radius)
     found.sort(key=lambda source: source["separation"])
     return found[:MOST_SOURCES], asked
 
@@ -98,8 +99,8 @@ def _opened(current: Path, version: str) -> InstalledCatalogue:
     return InstalledCatalogue.open(current)
 
 
-def _near(opened: InstalledCatalogue, name: str, ra: float, dec: float) -> list[dict[str, Any]]:
-    pairs = opened.index.match(ra, dec, radius=RADIUS, nearest=False)
+def _near(opened: InstalledCatalogue, name: str, ra: float, dec: float, radius: float) -> list[dict[str, Any]]:
+    pairs = opened.index.match(ra, dec, radius=radius, nearest=False)
     order = np.argsort(pairs.separation, kind="stable")[:MOST_SOURCES]
     place, source = opened.index.positions[pairs.source[order]], pairs.source[order]
     east, north = offsets(ra, dec, place[:, 0], place[:, 1])

@@ -1,4 +1,4 @@
-"""Light curves and finder charts as SVG for pages: each filter has a colour and a shape of its own, all colours come from the page."""
+"""Light curves as SVG for pages: each filter has a colour and a shape of its own, and all colours come from the page."""
 
 from __future__ import annotations
 
@@ -73,9 +73,8 @@ def light_curve_svg(curve: Mapping[str, Sequence[Any]], at: float | None = None,
         return ""
     shown = shown[:: max(-(-len(shown) // MOST_POINTS), 1)]
     frame = _frame(mjd[shown], value[shown], error[shown] / 1000.0, kind[shown])
-    parts = [
-        f'<svg class="chart curve" viewBox="0 0 {frame.width} {frame.height}" role="img" aria-label="{escape(_told(band[shown], kind[shown], mjd[shown]))}">'
-    ]
+    told = escape(_told(band[shown], kind[shown], mjd[shown]))
+    parts = [f'<svg class="chart curve" viewBox="0 0 {frame.width} {frame.height}" role="img" aria-label="{told}">']
     parts += _axes(frame, "MJD (TAI)", "Difference flux (µJy)")
     if at is not None:
         parts.append(
@@ -110,15 +109,17 @@ def _frame(mjd: Floats, value: Floats, error: Floats, kind: NDArray[np.str_]) ->
     return Frame(float(mjd.min()) - 0.03 * span, float(mjd.max()) + 0.03 * span, low - margin, high + margin)
 
 
-def _axes(frame: Frame, x_name: str, y_name: str) -> list[str]:
+def _axes(frame: Frame, x_name: str, y_name: str, sign: float = 1.0) -> list[str]:
     right, floor = frame.width - frame.right, frame.height - frame.bottom
     parts = []
     for value in nice_steps(frame.y_low, frame.y_high, 5):
         y = frame.y(value)
         parts.append(f'<line class="{"zero" if value == 0 else "grid"}" x1="{frame.left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="tick" x="{frame.left - 7}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
-    for value in nice_steps(frame.x_low, frame.x_high, 6):
-        parts.append(f'<text class="tick" x="{frame.x(value):.1f}" y="{floor + 16}" text-anchor="middle">{value:.10g}</text>')
+        parts.append(f'<text class="tick" x="{frame.left - 7}" y="{y + 4:.1f}" text-anchor="end">{sign * value + 0.0:g}</text>')
+    parts += [
+        f'<text class="tick" x="{frame.x(value):.1f}" y="{floor + 16}" text-anchor="middle">{value:.10g}</text>'
+        for value in nice_steps(frame.x_low, frame.x_high, 6)
+    ]
     parts.append(
         f'<text class="tick" x="{(frame.left + right) / 2:.0f}" y="{frame.height - 6}" text-anchor="middle">{escape(x_name)}</text>'
     )
@@ -158,62 +159,36 @@ def _model_line(frame: Frame, line: Mapping[str, Any]) -> str:
     return f'<g class="model band-{letter}"><path d="{path}"/></g>' if path else ""
 
 
+def scatter_svg(rows: Sequence[Mapping[str, Any]], x: str, y: str, x_name: str, y_name: str) -> str:
+    """Draw magnitudes against something else, brighter ones higher; nothing where fewer than two rows have both.
+
+    Parameters
+    ----------
+    rows
+        With the values ``x`` and ``y`` name, and ``band``.
+    """
+    there = [row for row in rows if row.get(x) is not None and row.get(y) is not None]
+    if len(there) < 2:
+        return ""
+    across, up = (np.array([row[name] for row in there], np.float64) for name in (x, y))
+    band = np.array([row["band"] for row in there], np.str_)
+    margin_x, margin_y = 0.04 * max(np.ptp(across), 1e-3), 0.06 * max(np.ptp(up), 0.1)
+    # the axis runs downwards: what is drawn is the negative of a magnitude
+    frame = Frame(across.min() - margin_x, across.max() + margin_x, -up.max() - margin_y, -up.min() + margin_y, width=560, height=300)
+    label = f"{y_name} against {x_name}: {len(there)} points"
+    parts = [f'<svg class="chart curve" viewBox="0 0 {frame.width} {frame.height}" role="img" aria-label="{escape(label)}">']
+    parts += _axes(frame, x_name, y_name, sign=-1.0)
+    parts += [
+        _points(frame, "detection", name, across[mine], -up[mine], np.zeros(mine.sum()))
+        for name in np.unique(band)
+        for mine in [band == name]
+    ]
+    return "".join(parts) + "</svg>"
+
+
 def marker_svg(band: str, kind: str = "detection") -> str:
     """Draw one point of a filter, for a legend."""
     letter = band.lower() if band.lower() in BANDS else "other"
     outline = SHAPES.get(letter, SHAPES["u"]).format(r=4.5, d=9, h=2.25)
-    return f'<svg class="chart key" viewBox="-8 -10 16 20" width="16" height="20" aria-hidden="true"><g class="{kind} band-{letter}"><path class="marks" d="M0 0{outline}"/></g></svg>'
-
-
-def finder_svg(finder: Mapping[str, Any], stamp: Mapping[str, Any] | None = None, side: int = 400) -> str:
-    """Draw a finder chart, north up and east to the left: the object in the middle, catalogued sources and other objects around it.
-
-    Parameters
-    ----------
-    finder
-        As `fink.services.finders.finder` gives it.
-    stamp
-        The science stamp to lie behind it, where it is known how it lies: ``url`` of the picture, its ``shape``, and ``affine``, from
-        its pixels to arcsec towards west and south of the object.
-    """
-    scale = side / (2.0 * finder["radius"])
-    label = f"Finder chart, {2 * finder['radius']:g} arcsec on a side, north up, east left: {len(finder['sources'])} catalogued sources, {len(finder['objects'])} other objects"
-    half = side / 2
-    parts = [f'<svg class="chart finder" viewBox="{-half:g} {-half:g} {side} {side}" role="group" aria-label="{escape(label)}">']
-    parts.append(f'<clipPath id="finder-edge"><rect x="{-half:g}" y="{-half:g}" width="{side}" height="{side}"/></clipPath>')
-    parts.append(f'<g clip-path="url(#finder-edge)"><rect class="sky" x="{-half:g}" y="{-half:g}" width="{side}" height="{side}"/>')
-    if stamp is not None:
-        height, width = stamp["shape"]
-        matrix = " ".join(f"{value * scale:.5g}" for value in stamp["affine"])
-        parts.append(f'<image href="{escape(stamp["url"])}" width="{width}" height="{height}" transform="matrix({matrix})"/>')
-    names = {name: number for number, name in enumerate(sorted({source["catalogue"] for source in finder["sources"]}))}
-    for source in reversed(finder["sources"]):
-        x, y = -source["east"] * scale, -source["north"] * scale
-        told = f"{source['catalogue']}: {source['label'] or 'no name'}, {source['separation']:.1f} arcsec away"
-        parts.append(
-            f'<circle class="source group-{names[source["catalogue"]] % 6}" cx="{x:.1f}" cy="{y:.1f}" r="7"><title>{escape(told)}</title></circle>'
-        )
-    for other in finder["objects"]:
-        parts.append(_object_mark(other, scale))
-    parts.append('<path class="cross" d="M-26 0H-9M9 0H26M0 -26V-9M0 9V26"/></g>')
-    parts.append(_compass(half, scale))
-    return "".join(parts) + "</svg>"
-
-
-def _object_mark(other: Mapping[str, Any], scale: float) -> str:
-    x, y = -other["east"] * scale, -other["north"] * scale
-    told = f"{other['survey'].upper()} {other['object_id']}, {other['separation']:.1f} arcsec away"
-    address = f"/{other['survey']}/object/{other['object_id']}"
-    return f'<a href="{escape(address)}" aria-label="{escape(told)}"><path class="object" d="M{x:.1f} {y:.1f}m0 -6l6 6l-6 6l-6 -6z"><title>{escape(told)}</title></path></a>'
-
-
-def _compass(half: float, scale: float) -> str:
-    bar = 10.0 * scale
-    x, y = half - 16, half - 16
-    return (
-        f'<path class="scale" d="M{-half + 14:.1f} {y:.1f}h{bar:.1f}"/>'
-        f'<text class="tick" x="{-half + 14 + bar / 2:.1f}" y="{y - 7:.1f}" text-anchor="middle">10″</text>'
-        f'<path class="scale" d="M{x:.1f} {y:.1f}v-30m-4 7l4 -7l4 7M{x:.1f} {y:.1f}h-30m7 -4l-7 4l7 4"/>'
-        f'<text class="tick" x="{x:.1f}" y="{y - 36:.1f}" text-anchor="middle">N</text>'
-        f'<text class="tick" x="{x - 40:.1f}" y="{y + 4:.1f}" text-anchor="middle">E</text>'
-    )
+    mark = f'<g class="{kind} band-{letter}"><path class="marks" d="M0 0{outline}"/></g>'
+    return f'<svg class="chart key" viewBox="-8 -10 16 20" width="16" height="20" aria-hidden="true">{mark}</svg>'

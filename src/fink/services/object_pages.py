@@ -21,10 +21,10 @@ from fink.columns import Column
 from fink.errors import NotFoundError, PacketError, did_you_mean
 from fink.services.column_tables import column_groups
 from fink.services.elsewhere import downloads, links, snippets
-from fink.services.findings import classification, host, matches, packet_neighbours, solar_system
 from fink.services.finders import directions, finder, stamp_affine
+from fink.services.findings import classification, host, matches, packet_neighbours, solar_system
 from fink.services.fitted_curves import Measured, fitted_curves
-from fink.services.sky_texts import date_text, duration_text, position_texts
+from fink.services.sky_texts import date_text, date_texts, duration_text, position_texts
 from fink.services.substreams import UserSubstreams
 from fink.tables import STAMPS
 
@@ -67,7 +67,8 @@ def object_page(
     if not rows.num_rows:
         raise NotFoundError(_unknown(archive, survey, object_id))
     rows = rows.sort_by([("mjd", "ascending"), ("alert_id", "ascending")])
-    alerts = rows.to_pylist()
+    dates = date_texts(rows["mjd"].to_numpy())
+    alerts = [{**alert, "date": date} for alert, date in zip(rows.to_pylist(), dates, strict=True)]
     place = _chosen(alerts, object_id, alert_id)
     alert = {**alerts[place], **archive.wide(rows.slice(place, 1)).to_pylist()[0]}
     curve = archive.light_curve(object_id, survey)
@@ -76,9 +77,9 @@ def object_page(
         "survey": survey,
         "object_id": object_id,
         "position": position_texts(ra, dec),
-        "summary": _summary(alerts, curve),
-        "alerts": [_epoch(each) for each in reversed(alerts)],
-        "chosen": _epoch(alert),
+        "summary": summary(alerts, curve),
+        "alerts": [epoch(each) for each in reversed(alerts)],
+        "chosen": epoch(alert),
         "light_curve": light_curve(curve, alerts),
         "models": _models(alert, curve, survey),
         "periods": _periods(alert),
@@ -116,7 +117,7 @@ def _chosen(alerts: Sequence[Mapping[str, Any]], object_id: str, alert_id: int |
     return place
 
 
-def _epoch(alert: Mapping[str, Any]) -> dict[str, Any]:
+def epoch(alert: Mapping[str, Any]) -> dict[str, Any]:
     """Give what lists show of an alert; its number as text, since it has more digits than a float."""
     kept = (
         "mjd",
@@ -132,20 +133,20 @@ def _epoch(alert: Mapping[str, Any]) -> dict[str, Any]:
         "fink_class",
         "is_transient",
     )
-    return {"alert_id": str(alert["alert_id"]), "date": date_text(alert["mjd"]), **{name: alert.get(name) for name in kept}}
+    return {"alert_id": str(alert["alert_id"]), "date": alert["date"], **{name: alert.get(name) for name in kept}}
 
 
-def _summary(alerts: Sequence[Mapping[str, Any]], curve: pa.Table) -> dict[str, Any]:
+def summary(alerts: Sequence[Mapping[str, Any]], curve: pa.Table) -> dict[str, Any]:
     """Give the counts and times of an object, and its last and brightest alert in each band."""
     detections = curve.filter(pa.compute.equal(curve["kind"], "detection")) if curve.num_rows else curve
     times = detections["mjd"].to_numpy() if detections.num_rows else np.array([alert["mjd"] for alert in alerts])
     first, last = float(times.min()), float(times.max())
     kinds = curve["kind"].to_pylist()
     by_band = []
-    for band in sorted({alert["band"] for alert in alerts}, key=_band_order):
+    for band in sorted({alert["band"] for alert in alerts}, key=band_order):
         members = [alert for alert in alerts if alert["band"] == band]
         bright = min((each for each in members if each.get("mag") is not None), key=lambda each: each["mag"], default=None)
-        by_band.append({"band": band, "alerts": len(members), "last": _epoch(members[-1]), "brightest": _epoch(bright) if bright else None})
+        by_band.append({"band": band, "alerts": len(members), "last": epoch(members[-1]), "brightest": epoch(bright) if bright else None})
     return {
         "alerts": len(alerts),
         "points": {kind: kinds.count(kind) for kind in ("detection", "forced", "limit")},
@@ -158,7 +159,8 @@ def _summary(alerts: Sequence[Mapping[str, Any]], curve: pa.Table) -> dict[str, 
     }
 
 
-def _band_order(band: str) -> tuple[int, str]:
+def band_order(band: str) -> tuple[int, str]:
+    """Sort filters from blue to red."""
     return ("ugrizy".find(band.lower()) % 7, band)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import numpy as np
+from numpy.typing import NDArray
 
 from fink.sky import ecliptic, galactic, tai_to_utc
 
-_MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
+_MJD_EPOCH = np.datetime64("1858-11-17", "s")
 
 
 def sexagesimal(ra: float, dec: float, *, separator: str = ":") -> str:
@@ -45,11 +44,13 @@ def position_texts(ra: float, dec: float) -> dict[str, str | float]:
 
 def date_text(mjd: float | None, *, seconds: bool = True) -> str | None:
     """Write a time, MJD in TAI, as a calendar date in UTC; None where there is none."""
-    if mjd is None or not np.isfinite(mjd):
-        return None
-    utc = float(tai_to_utc(np.array([mjd]))[0])
-    moment = _MJD_EPOCH + timedelta(seconds=round(utc * 86400.0))
-    return moment.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d")
+    return None if mjd is None or not np.isfinite(mjd) else date_texts(np.array([mjd]), seconds=seconds)[0]
+
+
+def date_texts(mjd: NDArray[np.float64], *, seconds: bool = True) -> list[str]:
+    """Write times, MJD in TAI, as calendar dates in UTC."""
+    moments = _MJD_EPOCH + np.round(tai_to_utc(mjd) * 86400.0).astype("timedelta64[s]")
+    return [text.replace("T", " ") for text in np.datetime_as_string(moments, "s" if seconds else "D").tolist()]
 
 
 def duration_text(days: float) -> str:

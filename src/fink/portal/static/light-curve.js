@@ -142,7 +142,7 @@ function layout(data, drawn, choices, colour, height) {
   return {
     height,
     autosize: true,
-    margin: { l: 62, r: 12, t: 10, b: 44 },
+    margin: { l: 68, r: 12, t: 10, b: 44 },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour.soft },
@@ -151,8 +151,8 @@ function layout(data, drawn, choices, colour, height) {
     hoverlabel: { bgcolor: colour.card, bordercolor: colour.edge, font: { color: colour.ink }, align: "left" },
     dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
     uirevision: `${choices.quantity} ${choices.unit} ${choices.period}`,
-    xaxis: { ...axis, title: { text: choices.period ? `Phase (period ${Number(choices.period.toPrecision(8))} d)` : "MJD (TAI)", standoff: 6 }, range: choices.period ? [0, 2] : timeRange(data), zeroline: false, tickformat: choices.period ? "" : "d", exponentformat: "none", separatethousands: false },
-    yaxis: { ...axis, title: { text: named[choices.quantity] + (choices.quantity.endsWith("flux") ? ` (${choices.unitName})` : ""), standoff: 4 }, range: yRange(drawn, choices), zeroline: choices.quantity.endsWith("flux") },
+    xaxis: { ...axis, title: { text: choices.period ? `Phase (period ${Number(choices.period.toPrecision(8))} d)` : "MJD (TAI)", standoff: 6, font: { size: 13 } }, range: choices.period ? [0, 2] : timeRange(data), zeroline: false, tickformat: choices.period ? "" : "d", exponentformat: "none", separatethousands: false },
+    yaxis: { ...axis, title: { text: named[choices.quantity] + (choices.quantity.endsWith("flux") ? ` (${choices.unitName})` : ""), standoff: 4, font: { size: 13 } }, range: yRange(drawn, choices), zeroline: choices.quantity.endsWith("flux"), exponentformat: "none", nticks: 6 },
     shapes: at === null ? [] : [{ type: "line", x0: at, x1: at, yref: "paper", y0: 0, y1: 1, line: { color: colour.edge, width: 1, dash: "dot" } }],
   };
 }
@@ -199,8 +199,8 @@ export function drawCurve(root, data, onChoose) {
       unit: Number(unit.value),
       unitName: unit.options[unit.selectedIndex].text,
       model: controls.elements.model?.value ?? "",
-      forced: controls.elements.forced.checked,
-      limit: controls.elements.limit.checked,
+      forced: root.querySelector('[data-kind="forced"]').checked,
+      limit: root.querySelector('[data-kind="limit"]').checked,
       hidden: new Set([...root.querySelectorAll("[data-band]:not(:checked)")].map((each) => each.dataset.band)),
       period: period > 0 ? period : 0,
       start,
@@ -231,7 +231,10 @@ export function drawCurve(root, data, onChoose) {
     if (["quantity", "unit"].includes(event.target.name)) kept(event.target.name, event.target.value);
     draw();
   });
-  for (const check of root.querySelectorAll("[data-band]")) check.addEventListener("change", draw);
+  for (const check of root.querySelectorAll("[data-band], [data-kind]")) {
+    check.disabled = false;
+    check.addEventListener("change", draw);
+  }
   fold.addEventListener("input", draw);
   fold.addEventListener("submit", (event) => event.preventDefault());
   fold.addEventListener("click", (event) => {
