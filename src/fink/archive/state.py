@@ -76,7 +76,22 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_by_state ON jobs (state, ordered);
 """
 
-STEPS: tuple[str, ...] = (_REQUESTS, _SUBSTREAMS, _TRANSFERS, _ACCESS, _JOBS)
+_NOTES = """
+CREATE TABLE notes (
+    survey TEXT NOT NULL,
+    object_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    encoded TEXT NOT NULL,
+    username TEXT NOT NULL,
+    comments TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    written REAL NOT NULL,
+    PRIMARY KEY (survey, object_id)
+);
+CREATE UNIQUE INDEX notes_by_name ON notes (survey, encoded);
+"""
+
+STEPS: tuple[str, ...] = (_REQUESTS, _SUBSTREAMS, _TRANSFERS, _ACCESS, _JOBS, _NOTES)
 """What makes an empty file, and any earlier one, what this version reads and writes; a step is never changed once released."""
 
 

@@ -13,7 +13,8 @@ from fink.archive.embedded import EmbeddedArchive
 from fink.conditions import Condition
 from fink.errors import ArchiveError
 
-_NEEDED = ("survey", "night", "alert_id", "object_id", "mjd")
+NEEDED = ("survey", "night", "alert_id", "object_id", "mjd")
+"""Columns that every answer of the index has: enough to find the rest (`widened`)."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,36 @@ class Interval:
 ALWAYS = Interval()
 
 
+@dataclass(frozen=True)
+class Page:
+    """Where a page of a list begins: behind one row, as of one commit.
+
+    Parameters
+    ----------
+    commit
+        The last commit that the list is of.
+    value, alert_id
+        What the row before it is sorted by, and its alert.
+    """
+
+    commit: int
+    value: float
+    alert_id: int
+
+    def cut(self, alerts: pa.Table, column: str = "mjd", *, ascending: bool = False) -> pa.Table:
+        """Keep the alerts of the list's commits that lie behind the row; of a list sorted by a column, then by alert."""
+        if not alerts.num_rows:
+            return alerts
+        further = pc.greater if ascending else pc.less
+        values, numbers = alerts[column], alerts["alert_id"]
+        behind = pc.or_(further(values, self.value), pc.and_(pc.equal(values, self.value), further(numbers, self.alert_id)))
+        return alerts.filter(pc.and_(behind, pc.less_equal(alerts["commit"], self.commit)))
+
+
+FIRST_DESCENDING, FIRST_ASCENDING = 1e300, -1e300
+"""Values before every row of a list."""
+
+
 def of_objects(archive: EmbeddedArchive, survey: str, object_ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
     """Give the alerts of objects, the newest first.
 
@@ -38,14 +69,14 @@ def of_objects(archive: EmbeddedArchive, survey: str, object_ids: Sequence[str],
         Columns wanted, None for all.
     """
     found = archive.alerts_of_objects([*dict.fromkeys(object_ids)], survey)
-    return _widened(archive, _newest_first(found), columns)
+    return widened(archive, _newest_first(found), columns)
 
 
 def of_solar_system(archive: EmbeddedArchive, survey: str, names: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
     """Give the alerts of solar-system objects, by their designations as the survey writes them, in order of time."""
     found = _joined([archive.solar_system(name) for name in dict.fromkeys(names)])
     mine = found.filter(pc.equal(found["survey"], survey)) if found.num_rows else found
-    return _widened(archive, mine, columns)
+    return widened(archive, mine, columns)
 
 
 def of_substream(
@@ -55,17 +86,20 @@ def of_substream(
     limit: int,
     time: Interval = ALWAYS,
     columns: Sequence[str] | None = None,
+    page: Page | None = None,
 ) -> pa.Table:
-    """Give the newest alerts of one survey that a substream took."""
+    """Give the newest alerts of one survey that a substream took; with ``page`` those of a later page."""
     asked, more = limit, True
-    found = archive.substream(name, time.start, time.stop, 0)
+    stop = time.stop if page is None else min(page.value, 1e300 if time.stop is None else time.stop)
+    found = archive.substream(name, time.start, stop, 0)
     while more:
-        # a substream may take alerts of several surveys
-        table = archive.substream(name, time.start, time.stop, asked)
+        # a substream may take alerts of several surveys, and alerts that came since the first page are not of it
+        table = archive.substream(name, time.start, stop, asked)
         found = table.filter(pc.equal(table["survey"], survey)) if table.num_rows else table
+        found = found if page is None else page.cut(found)
         more = found.num_rows < limit and table.num_rows == asked
         asked *= 4
-    return _widened(archive, found.slice(0, limit), columns)
+    return widened(archive, found.slice(0, limit), columns)
 
 
 def around(
@@ -79,6 +113,7 @@ def around(
     first_seen: Interval = ALWAYS,
     columns: Sequence[str] | None = None,
     limit: int | None = None,
+    page: Page | None = None,
 ) -> pa.Table:
     """Give the last alert of each object around a position, the nearest first, with its `separation` [arcsec].
 
@@ -94,14 +129,20 @@ def around(
         When its object was first detected.
     limit
         How many objects at most.
+    page
+        Where a later page begins.
     """
     found = archive.cone(ra, dec, radius, survey, time.start, time.stop)
+    if page is not None and found.num_rows:
+        found = found.filter(pc.less_equal(found["commit"], page.commit))
     for bound, ends in ((first_seen.start, pc.greater_equal), (first_seen.stop, pc.less_equal)):
         if bound is not None and found.num_rows:
             found = found.filter(ends(found["first_mjd"], bound))
     found = last_of_each(found)
+    if page is not None and found.num_rows:
+        found = page.cut(found.sort_by([("separation", "ascending"), ("alert_id", "ascending")]), "separation", ascending=True)
     found = found.slice(0, limit) if limit is not None else found
-    return _widened(archive, found.drop_columns("separation"), columns).append_column("separation", found["separation"])
+    return widened(archive, found.drop_columns("separation"), columns).append_column("separation", found["separation"])
 
 
 def where(
@@ -111,15 +152,21 @@ def where(
     limit: int,
     time: Interval = ALWAYS,
     columns: Sequence[str] | None = None,
+    page: Page | None = None,
 ) -> pa.Table:
-    """Give the newest alerts of one survey that a condition holds for."""
-    bounds = {"start": -1e9 if time.start is None else time.start, "stop": 1e9 if time.stop is None else time.stop}
-    wanted = "*" if columns is None else ", ".join(f'"{name}"' for name in dict.fromkeys((*_NEEDED, *columns)))
+    """Give the newest alerts of one survey that a condition holds for; with ``page`` those of a later page."""
+    values: dict[str, object] = {"survey": survey}
+    values |= {"start": -1e9 if time.start is None else time.start, "stop": 1e9 if time.stop is None else time.stop}
+    wanted = "*" if columns is None else ", ".join(f'"{name}"' for name in dict.fromkeys((*NEEDED, "commit", *columns)))
+    behind = ""
+    if page is not None:
+        behind = "AND commit <= $commit AND (mjd < $mjd OR (mjd = $mjd AND alert_id < $alert)) "
+        values |= {"commit": page.commit, "mjd": page.value, "alert": page.alert_id}
     text = (
-        f"SELECT {wanted} FROM alerts WHERE survey = $survey AND mjd BETWEEN $start AND $stop AND ({condition.to_sql()}) "
+        f"SELECT {wanted} FROM alerts WHERE survey = $survey AND mjd BETWEEN $start AND $stop {behind}AND ({condition.to_sql()}) "
         f"ORDER BY mjd DESC, alert_id DESC LIMIT {int(limit)}"
     )
-    return archive.sql(text, {"survey": survey, **bounds})
+    return archive.sql(text, values)
 
 
 def last_of_each(alerts: pa.Table) -> pa.Table:
@@ -161,11 +208,11 @@ def _newest_first(alerts: pa.Table) -> pa.Table:
     return alerts.sort_by([("mjd", "descending"), ("alert_id", "descending")]) if alerts.num_rows else alerts
 
 
-def _widened(archive: EmbeddedArchive, alerts: pa.Table, columns: Sequence[str] | None) -> pa.Table:
-    """Give the columns asked for: from the index where it holds them all, from the lake otherwise."""
+def widened(archive: EmbeddedArchive, alerts: pa.Table, columns: Sequence[str] | None) -> pa.Table:
+    """Give the columns asked for of alerts that were found: from the index where it holds them all, from the lake otherwise."""
     if alerts.num_rows == 0 or (columns is not None and set(columns) <= set(alerts.column_names)):
         return alerts
-    wide = archive.wide(alerts, None if columns is None else [*dict.fromkeys((*_NEEDED, *columns))])
+    wide = archive.wide(alerts, None if columns is None else [*dict.fromkeys((*NEEDED, *columns))])
     if wide.num_rows != alerts.num_rows:
         raise ArchiveError(f"the lake has {wide.num_rows} of {alerts.num_rows} alerts that the index lists; run fink archive verify")
     return wide

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fink import surveys
 from fink.columns import Column
 from fink.sky import tai_to_utc
+from fink.surveys.constellations import constellations
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,15 @@ _AT_QUERY: Mapping[str, Mapping[str, tuple[str, str]]] = {
 """Older names, by survey, for columns that were once computed when asked for, and the column that answers them now."""
 
 
+_NEEDED_AT_QUERY = {
+    "v:lastdate": ("mjd", "first_mjd"),
+    "v:firstdate": ("mjd", "first_mjd"),
+    "v:lapse": ("mjd", "first_mjd"),
+    "v:constellation": ("ra", "dec"),
+    "v:sigma(rate)": ("mag_rate_lower", "mag_rate_upper"),
+}
+
+
 def runtime_columns(survey: str, alerts: pa.Table) -> dict[str, tuple[pa.ChunkedArray, Column]]:
     """Give the columns that a survey's users get beside the archived ones: older names, and dates in words.
 
@@ -144,9 +154,32 @@ def runtime_columns(survey: str, alerts: pa.Table) -> dict[str, tuple[pa.Chunked
         if column in alerts.column_names:
             values = alerts[column]
             found[name] = (values, Column(column, values.type, "", "", about))
-    if survey in _AT_QUERY and alerts.num_rows:
-        found |= _dates(alerts)
+    if survey in _AT_QUERY:
+        there = set(alerts.column_names)
+        found |= _dates(alerts) if {"mjd", "first_mjd"} <= there else {}
+        found |= _place(alerts) if {"ra", "dec"} <= there else {}
+        found |= _rate_error(alerts) if {"mag_rate_lower", "mag_rate_upper"} <= there else {}
     return found
+
+
+def runtime_needs(survey: str) -> dict[str, tuple[str, ...]]:
+    """Give the names of the columns that `runtime_columns` gives, and the columns that each is made of."""
+    if survey not in _AT_QUERY:
+        return {}
+    return {name: (column,) for name, (column, _) in _AT_QUERY[survey].items()} | _NEEDED_AT_QUERY
+
+
+def _place(alerts: pa.Table) -> dict[str, tuple[pa.ChunkedArray, Column]]:
+    names = constellations(alerts["ra"].to_numpy(), alerts["dec"].to_numpy())
+    about = Column("constellation", pa.string(), "", "meta.id", "Constellation that the alert lies in")
+    return {"v:constellation": (pa.chunked_array([names]), about)}
+
+
+def _rate_error(alerts: pa.Table) -> dict[str, tuple[pa.ChunkedArray, Column]]:
+    """Give the one-sigma error of the magnitude's change, of its 5 and 95 % quantiles."""
+    width = pc.subtract(alerts["mag_rate_upper"], alerts["mag_rate_lower"])
+    about = Column("mag_rate_err", pa.float32(), "mag / d", "stat.error;phot.mag;arith.rate", "One-sigma error of the magnitude's change")
+    return {"v:sigma(rate)": (pc.cast(pc.divide(width, 2 * 1.6448536), pa.float32()), about)}
 
 
 def _dates(alerts: pa.Table) -> dict[str, tuple[pa.ChunkedArray, Column]]:
