@@ -29,11 +29,11 @@ $(STAMP): requirements-dev.lock pyproject.toml .ci/install
 	@touch $@
 
 .PHONY: demo
-demo: env  ## Simulate a night, run the broker on it, show what happened  [DATA=path: real packets]
+demo: env  ## Simulate a night, run the broker on it, show what happened, open the portal  [DATA=path: real packets]
 	@$(BIN)/fink demo $(if $(DATA),--data "$(DATA)")
 
 .PHONY: serve
-serve: env  ## Answer questions about the demo's archive over HTTP  [ARGS="--port 8080"]
+serve: env  ## Open the portal, and the interface for programs, on the demo's archive  [ARGS="--port 8080"]
 	@$(BIN)/fink serve --archive fink-demo/archive $(ARGS)
 
 ##@ Work

@@ -25,7 +25,7 @@ def main() -> None:
     output.stdout.print("[bold]$[/] make demo\n")
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        if status := run(["demo"]):
+        if status := run(["demo", "--no-portal"]):
             raise SystemExit(status)
         svg = output.stdout.export_svg(title="Fink", code_format=FORM, unique_id="demo")
         os.chdir(PICTURE.parents[2])

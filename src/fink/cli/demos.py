@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,7 @@ from fink.cli.runs import progress, summary_document
 from fink.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
+    from fink.config import Settings
     from fink.simulator.replay import Form
     from fink.simulator.survey import SimulatedNight
 
@@ -81,9 +83,10 @@ def demo(
     data: Annotated[Path | None, typer.Option(metavar="PATH", help="Real packets to run on, in place of a simulated sky")] = None,
     folder: Annotated[Path, typer.Option(metavar="DIR", help="Where everything goes; made anew each time")] = DEMO_FOLDER,
     seed: Annotated[int, typer.Option(help="Seed of the simulated sky")] = 1,
+    portal: Annotated[bool, typer.Option(help="Open the portal on it at the end, in a terminal, until Ctrl-C")] = True,
     format: FormatOption = Format.table,
 ) -> None:
-    """Show the broker at work: simulate a few nights, run on them, and say what happened.
+    """Show the broker at work: simulate a few nights, run on them, say what happened, and open the portal on it.
 
     Examples: `fink demo`, `fink demo --data ztf_public_20181129.tar.gz`
     """
@@ -102,6 +105,27 @@ def demo(
         print_json(document | {"page": str(page)})
         return
     _tell(document, folder, page)
+    if portal and stdout.is_terminal:
+        _open_portal(settings)
+    else:
+        address = f"http://{settings.serve.host}:{settings.serve.port}/"
+        stdout.print(f"Portal        {address} once you start fink serve --archive {folder / 'archive'}", markup=False)
+
+
+def _open_portal(settings: Settings) -> None:
+    """Show the archive in the portal until it is stopped; at another port where the usual one is taken."""
+    from fink.portal.server import listen
+
+    free = settings.model_copy(update={"serve": settings.serve.model_copy(update={"port": 0})})
+    with closing(factory.live_archive(settings)) as live:
+        try:
+            listen(live, settings, _tell_address)
+        except ConfigError:
+            listen(live, free, _tell_address)
+
+
+def _tell_address(url: str) -> None:
+    stdout.print(f"[bold]Portal        {url}/[/]  until you press Ctrl-C; later: fink serve, or make serve")
 
 
 def _fresh(folder: Path) -> None:

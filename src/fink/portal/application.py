@@ -115,7 +115,9 @@ class Portal:
         except FinkError as error:
             return self.refusal(error, request, as_json)
         if isinstance(found, Moved):
-            return RedirectResponse(found.to, 302, {"Cache-Control": "no-cache"})
+            # who asked for the twin is led to the twin
+            twin = f"{'&' if '?' in found.to else '?'}format=json" if request.query_params.get("format") == "json" else ""
+            return RedirectResponse(found.to + twin, 302, {"Cache-Control": "no-cache"})
         headers = {**_headers(page.outside), "ETag": found.tag, "Cache-Control": "no-cache", "Vary": "Accept"}
         if found.tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)

@@ -313,7 +313,7 @@ def rate(value: float) -> str:
     """Write how fast something brightens or fades, from the slope of its magnitude [mag/d]."""
     if abs(value) < 0.005:
         return "steady"
-    return f"{'brighter' if value < 0 else 'fainter'} by {abs(value):.2f} mag a day"
+    return f"{abs(value):.2f} mag/day {'brighter' if value < 0 else 'fainter'}"
 
 
 def night_text(night: int) -> str:

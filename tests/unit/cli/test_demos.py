@@ -83,7 +83,7 @@ def test_the_demonstration_accounts_for_every_packet_and_writes_its_page(
     assert list((tmp_path / "show" / "substreams").rglob("*.jsonl"))
     told = fink("demo", "--folder", "show", "--seed", 3)
     assert told.status == 0
-    for said in (f"received {document['received']}", "balanced yes", "Results page show/results.html"):
+    for said in (f"received {document['received']}", "balanced yes", "Results page show/results.html", "fink serve --archive show/archive"):
         assert said in told.words
 
 

@@ -143,7 +143,7 @@ document.querySelectorAll("[data-search]").forEach((form) => new Combo(form));
 document.addEventListener("keydown", (event) => {
   const busy = event.target.closest("input, select, textarea, [contenteditable]");
   if (event.key !== "/" || busy || event.ctrlKey || event.metaKey || event.altKey) return;
-  const field = document.querySelector("[role=combobox], .quick input");
+  const field = document.querySelector("[role=combobox]");
   if (field) {
     event.preventDefault();
     field.focus();
