@@ -310,7 +310,7 @@ def _by_object(years: SurveyYears) -> Iterator[Alerts]:
     step = ALERTS_AT_ONCE / 10
     first = 0
     while first < len(pixel):
-        last = int(ends[min(np.searchsorted(ends, first + step), len(ends) - 1)])
+        last = int(ends[min(int(np.searchsorted(ends, first + step)), len(ends) - 1)])
         field = int(np.searchsorted(objects, first, side="right")) - 1
         yield Alerts(years, *alerts_of_objects(first, last, field, found, chance, visits, visits_of, objects, so_far))
         first = last
@@ -488,11 +488,11 @@ def write_archive(folder: Path, alerts: int, nights: int | None = None) -> Surve
     np.save(aside / "seen.npy", years.seen_by_visits())
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
         by_object, by_night = processes.submit(write_objects, aside), processes.submit(write_nights, aside, folder)
-        (more, nights), tables = by_night.result(), by_object.result()
+        (more, made), tables = by_night.result(), by_object.result()
     store = Store(folder / "index", cache_megabytes=64)
     for family, paths in (tables | more).items():
         store.take_in(family, paths)
-    _put_records(store, years, nights)
+    _put_records(store, years, made)
     store.wait_until_merged()
     store.close()
     rmtree(aside)
@@ -518,7 +518,7 @@ def _put_records(store: Store, years: SurveyYears, nights: Sequence[Night]) -> N
         taken = {name: sum(commit.selected[name] for commit in night.commits) for name in SUBSTREAMS}
         ledger.count_source(store, changes, SOURCE, night.date, counts)
         ledger.count_substreams(store, changes, night.date, taken)
-        added = {"archived": counts.archived, "new_objects": night.new_objects, "points": night.points, "late": 0}
+        added: dict[str, Any] = {"archived": counts.archived, "new_objects": night.new_objects, "points": night.points, "late": 0}
         added |= {"commits": len(night.commits), "bands": night.bands, "substreams": taken}
         ledger.count_night(store, changes, night.date, SURVEY, added)
         changes.put("meta", LAST, orjson.dumps([night.commits[-1].number, night.commits[-1].checksum]))

@@ -121,7 +121,7 @@ class SurveyYears:
 
     def seen_by_visits(self) -> Integers:
         """Count the objects that each visit sees, (v,)."""
-        return seen_by_visits(self.found, self.chance, self.objects, self.visit_field)
+        return np.asarray(seen_by_visits(self.found, self.chance, self.objects, self.visit_field))
 
 
 def letters_of(numbers: Integers) -> Integers:
@@ -135,12 +135,12 @@ def _visits(n_nights: int) -> tuple[Integers, dict[str, Any]]:
     lon, lat = healpix_to_lonlat(pixels, FIELD_ORDER)
     ra, dec = lon.deg, lat.deg
     nights, seen = [], []
-    for night in range(n_nights):
-        away = (ra - (night / 365.25 * 360.0 + 100.0) + 180.0) % 360.0 - 180.0
-        up = np.flatnonzero((dec > SOUTH) & ((np.abs(away) < 75.0) | (dec > 70.0)) & (pixels % EVERY == night % EVERY))
+    for number in range(n_nights):
+        away = (ra - (number / 365.25 * 360.0 + 100.0) + 180.0) % 360.0 - 180.0
+        up = np.flatnonzero((dec > SOUTH) & ((np.abs(away) < 75.0) | (dec > 70.0)) & (pixels % EVERY == number % EVERY))
         # west to east, as the fields rise
         seen.append(up[np.argsort(away[up], kind="stable")])
-        nights.append(np.full(2 * len(up), night, np.int32))
+        nights.append(np.full(2 * len(up), number, np.int32))
     visited = np.unique(np.concatenate(seen))
     field = np.concatenate([np.concatenate([up, up]) for up in seen])
     night = np.concatenate(nights)

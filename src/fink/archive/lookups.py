@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from fink.archive.declarations import POINT_COLUMNS, ROW_COLUMNS, empty_table
 from fink.archive.lake import Lake
@@ -20,7 +22,8 @@ def find_alerts(lake: Lake, records: Mapping[str, FileRecord], alerts: pa.Table,
     Parameters
     ----------
     alerts
-        Which alerts: a table with at least ``survey``, ``night`` and ``alert_id``; with ``commit`` less has to be searched.
+        Which alerts: a table with at least ``survey``, ``night`` and ``alert_id``; with ``commit`` and ``object_id`` less has to
+        be searched.
     columns
         Names of the columns wanted, None for all; those that no row has are left out.
 
@@ -30,16 +33,27 @@ def find_alerts(lake: Lake, records: Mapping[str, FileRecord], alerts: pa.Table,
         As `find_rows`.
     """
     names = None if columns is None else [*dict.fromkeys(("alert_id", *columns))]
+    # everything is joined once: joining tables of a thousand columns costs more than reading them
     parts, places = [_only(empty_table(ROW_COLUMNS), names)], [np.zeros(0, np.int64)]
     for group in alerts.select(["survey", "night"]).group_by(["survey", "night"], use_threads=False).aggregate([]).to_pylist():
         mine = pc.and_(pc.equal(alerts["survey"], group["survey"]), pc.equal(alerts["night"], group["night"]))
-        ids = alerts["alert_id"].filter(mine).combine_chunks()
-        commits = set(alerts["commit"].filter(mine).to_pylist()) if "commit" in alerts.column_names else None
-        parts.append(find_rows(lake, records, group["survey"], group["night"], ids.to_pylist(), commits=commits, columns=names))
-        there = pc.is_in(ids, parts[-1]["alert_id"].combine_chunks())
-        places.append(np.flatnonzero(mine.to_numpy())[there.to_numpy(zero_copy_only=False)])
+        chosen, rows = alerts.filter(mine), np.flatnonzero(mine.to_numpy())
+        ids = chosen["alert_id"].combine_chunks()
+        commits = set(chosen["commit"].to_pylist()) if "commit" in alerts.column_names else None
+        objects = _bounds(chosen)
+        for part in _pieces(lake, records, group["survey"], group["night"], ids, commits, names, objects):
+            parts.append(part)
+            places.append(rows[pc.index_in(part["alert_id"].combine_chunks(), ids).to_numpy()])
     found = pa.concat_tables(parts, promote_options="permissive")
     return _only(found.take(pa.array(np.argsort(np.concatenate(places), kind="stable"))), columns)
+
+
+def _bounds(alerts: pa.Table) -> tuple[str, str] | None:
+    """Give the first and last name of the objects of alerts; None where one has none, or they are not told."""
+    if "object_id" not in alerts.column_names or alerts["object_id"].null_count or not alerts.num_rows:
+        return None
+    ends = pc.min_max(alerts["object_id"]).as_py()
+    return ends["min"], ends["max"]
 
 
 def find_rows(
@@ -72,14 +86,27 @@ def find_rows(
     """
     wanted = pa.array(alert_ids, pa.int64())
     names = None if columns is None else [*dict.fromkeys(("alert_id", *columns))]
-    parts = [_only(empty_table(ROW_COLUMNS), names)]
-    for name, record in _files(records, "rows", survey, night, commits).items():
-        if record.state == "parquet":
-            parts += _matching_in_parquet(lake, name, "alert_id", wanted, names)
-        else:
-            parts += [_only(table, names) for table in _matching(lake.tables(name, record, commits=commits), "alert_id", wanted)]
+    parts = [_only(empty_table(ROW_COLUMNS), names), *_pieces(lake, records, survey, night, wanted, commits, names, None)]
     found = pa.concat_tables(parts, promote_options="permissive").combine_chunks()
     return _only(found.take(pc.array_sort_indices(pc.index_in(found["alert_id"].combine_chunks(), wanted))), columns)
+
+
+def _pieces(
+    lake: Lake,
+    records: Mapping[str, FileRecord],
+    survey: str,
+    night: int,
+    wanted: pa.Array,
+    commits: Collection[int] | None,
+    names: Sequence[str] | None,
+    objects: tuple[str, str] | None,
+) -> Iterator[pa.Table]:
+    """Give the rows of some alerts of a night, as they lie in one file after another."""
+    for name, record in _files(records, "rows", survey, night, commits).items():
+        if record.state == "parquet":
+            yield from _matching_in_parquet(lake, name, "alert_id", wanted, names, objects)
+        else:
+            yield from _matching(lake.tables(name, record, commits=commits), "alert_id", wanted, names)
 
 
 def _only(table: pa.Table, columns: Sequence[str] | None) -> pa.Table:
@@ -119,22 +146,47 @@ def _files(
     }
 
 
-def _matching(tables: Sequence[pa.Table], column: str, wanted: pa.Array) -> list[pa.Table]:
-    kept = [table.filter(pc.is_in(table[column], wanted)) for table in tables]
-    return [table for table in kept if table.num_rows]
+def _matching(tables: Sequence[pa.Table], column: str, wanted: pa.Array, columns: Sequence[str] | None) -> Iterator[pa.Table]:
+    for table in tables:
+        places = _places(table[column], wanted)
+        if len(places):
+            yield _only(table, columns).take(pa.array(places))
 
 
-def _matching_in_parquet(lake: Lake, name: str, column: str, wanted: pa.Array, columns: Sequence[str] | None = None) -> list[pa.Table]:
-    """Read one column to see where the rows are, then only the row groups that hold them."""
+def _places(values: pa.ChunkedArray, wanted: pa.Array) -> NDArray[np.int64]:
+    """Give where values are among those wanted."""
+    return np.flatnonzero(pc.is_in(values, wanted).combine_chunks().to_numpy(zero_copy_only=False))
+
+
+def _matching_in_parquet(
+    lake: Lake,
+    name: str,
+    column: str,
+    wanted: pa.Array,
+    columns: Sequence[str] | None = None,
+    objects: tuple[str, str] | None = None,
+) -> list[pa.Table]:
+    """Read one column to see where the rows are, then only the row groups that hold them.
+
+    Parameters
+    ----------
+    objects
+        The first and last name of the objects whose rows are wanted, where known: by these the rows are sorted.
+    """
     with opened(lake.folder / name) as file:
-        there = pc.is_in(file.read(columns=[column])[column], wanted).combine_chunks()
-        places = np.flatnonzero(there.to_numpy(zero_copy_only=False))
-        metadata = file.metadata
         chosen = None if columns is None else [each for each in columns if each in file.schema_arrow.names]
-        ends = np.cumsum([metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)], dtype=np.int64)
-        groups = np.searchsorted(ends, places, side="right")
         tables = []
-        for group in np.unique(groups).tolist():
-            first = int(ends[group]) - metadata.row_group(group).num_rows
-            tables.append(file.read_row_group(group, columns=chosen).take(pa.array(places[groups == group] - first)))
+        for group in _row_groups(file, objects):
+            places = _places(file.read_row_group(group, columns=[column])[column], wanted)
+            if len(places):
+                tables.append(file.read_row_group(group, columns=chosen).take(pa.array(places)))
         return tables
+
+
+def _row_groups(file: pq.ParquetFile, objects: tuple[str, str] | None) -> Iterator[int]:
+    """Give the row groups that can hold rows of some objects, by the first and last name that each says it holds."""
+    metadata, place = file.metadata, file.schema_arrow.get_field_index("object_id")
+    for group in range(metadata.num_row_groups):
+        said = metadata.row_group(group).column(place).statistics if place >= 0 else None
+        if objects is None or said is None or not said.has_min_max or (said.min <= objects[1] and said.max >= objects[0]):
+            yield group
