@@ -14,6 +14,7 @@ from fink.config import ServeSettings, Settings
 from fink.errors import ConfigError
 from fink.portal import application as portal
 from fink.services.live import LiveArchive
+from fink.vo import application as vo
 
 
 def listen(archive: LiveArchive, settings: Settings, ready: Callable[[str], None] = lambda url: None) -> None:
@@ -32,6 +33,7 @@ def listen(archive: LiveArchive, settings: Settings, ready: Callable[[str], None
     bound = _bind(settings.serve)
     vocabulary = declared_columns()
     application = build_application(archive, vocabulary, settings)
+    vo.mount(application, archive, vocabulary, settings)
     portal.mount(application, archive, vocabulary, settings)
     server = uvicorn.Server(uvicorn.Config(application, log_level="warning", access_log=False, lifespan="off"))
     host, port = bound.getsockname()[:2]

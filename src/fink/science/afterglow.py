@@ -72,7 +72,9 @@ def _fit_columns(of: str) -> tuple[Column, Column]:
         *with_error(
             "afterglow_height", _F4, "mag", "phot.mag;arith.diff", "C of an orphan afterglow: how far it began from its later line"
         ),
-        *with_error("afterglow_bend", _F4, "d**-1", "stat.fit.param", "D of an orphan afterglow: rate at which it approaches its later line"),
+        *with_error(
+            "afterglow_bend", _F4, "d**-1", "stat.fit.param", "D of an orphan afterglow: rate at which it approaches its later line"
+        ),
         Column("afterglow_spectral_index", _F4, "", _INDEX, "Spectral index of an orphan afterglow, held between 0.6 and 1.1"),
         *_fit_columns("afterglow"),
         *(Column(name, _F4, *declared) for name, declared in _RATES.items()),
