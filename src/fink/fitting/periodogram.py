@@ -436,9 +436,10 @@ def _refine(
     max_frequency: float,
 ) -> None:
     """Write frequency, power, logarithm of the false-alarm probability, residual and harmonic ratio of each row."""
-    longest, n_bands = 0, band.max() + 1 if len(band) else 1
+    longest = n_bands = 0
     for r in range(len(rows)):
-        longest = max(longest, offsets[rows[r] + 1] - offsets[rows[r]])
+        start, end = offsets[rows[r]], offsets[rows[r] + 1]
+        longest, n_bands = max(longest, end - start), max(n_bands, band[start:end].max() + 1)
     n, phases, totals = 2 * HARMONICS, np.empty((2, longest)), np.empty(n_bands)
     room = phases[0], phases[1], np.empty(2 * n), np.empty(2 * n), np.empty(n), np.empty((n_bands, n)), np.empty((n, n))
     for r in range(len(rows)):
