@@ -126,7 +126,7 @@ def _times(measured: Measured, peak: float, scale: float) -> Floats:
     start, stop = measured.first - BEFORE, float(measured.mjd.max())
     stop += AFTER * max(stop - measured.first, 10.0)
     near = peak + np.linspace(-4.0, 4.0, _STEPS_AT_PEAK) * scale
-    return np.unique(np.concatenate([np.linspace(start, stop, _STEPS), near[(near > start) & (near < stop)]]))
+    return np.unique(np.concatenate([np.linspace(start, stop, _STEPS), [peak], near[(near > start) & (near < stop)]]))
 
 
 def _values(alert: Alert, names: Mapping[str, str]) -> dict[str, float] | None:

@@ -154,7 +154,7 @@ def summary(alerts: Sequence[Mapping[str, Any]], curve: pa.Table) -> dict[str, A
         "last_mjd": last,
         "first": date_text(first),
         "last": date_text(last),
-        "span": duration_text(last - first),
+        "span": duration_text(last - first) if last > first else None,
         "bands": by_band,
     }
 

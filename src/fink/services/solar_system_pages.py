@@ -22,6 +22,9 @@ from fink.services.sky_texts import date_texts, position_texts
 MOST_WIDE = 500
 """Alerts whose predictions are given, the newest ones: those are read from the lake."""
 
+LEAST_DISTANCE = 1e-4
+"""Distances below this are none [AU]."""
+
 _PREDICTED = ("sso_mag", "sso_separation")
 _GEOMETRY = {"phase_angle": "lsst_sso_phase_angle", "helio_range": "lsst_sso_helio_range", "topo_range": "lsst_sso_topo_range"}
 _CENTURIES = {"I": 18, "J": 19, "K": 20}
@@ -122,9 +125,10 @@ def predictions(archive: EmbeddedArchive, rows: pa.Table) -> list[dict[str, Any]
     for row in wide.to_pylist():
         phase, helio, topo = (row.get(column) for column in _GEOMETRY.values())
         reduced = None
-        if row.get("mag") is not None and helio and topo:
+        # packets of 2026 have distances that are too small by the kilometres in an astronomical unit, and 0 for a magnitude
+        if row.get("mag") is not None and (helio or 0.0) > LEAST_DISTANCE and (topo or 0.0) > LEAST_DISTANCE:
             reduced = round(float(row["mag"] - 5.0 * np.log10(helio * topo)), 3)
-        expected, apart = row.get("sso_mag"), row.get("sso_separation")
+        expected, apart = row.get("sso_mag") or None, row.get("sso_separation")
         found.append(
             {
                 "mjd": round(row["mjd"], 5),

@@ -151,7 +151,7 @@ function layout(data, drawn, choices, colour, height) {
     hoverlabel: { bgcolor: colour.card, bordercolor: colour.edge, font: { color: colour.ink }, align: "left" },
     dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
     uirevision: `${choices.quantity} ${choices.unit} ${choices.period}`,
-    xaxis: { ...axis, title: { text: choices.period ? `Phase (period ${Number(choices.period.toPrecision(8))} d)` : "MJD (TAI)", standoff: 6, font: { size: 13 } }, range: choices.period ? [0, 2] : timeRange(data), zeroline: false, tickformat: choices.period ? "" : "d", exponentformat: "none", separatethousands: false },
+    xaxis: { ...axis, title: { text: choices.period ? `Phase (period ${Number(choices.period.toPrecision(8))} d)` : "MJD (TAI)", standoff: 6, font: { size: 13 } }, range: choices.period ? [0, 2] : timeRange(data), zeroline: false, tickformat: choices.period ? "" : ".9~g", nticks: 8 },
     yaxis: { ...axis, title: { text: named[choices.quantity] + (choices.quantity.endsWith("flux") ? ` (${choices.unitName})` : ""), standoff: 4, font: { size: 13 } }, range: yRange(drawn, choices), zeroline: choices.quantity.endsWith("flux"), exponentformat: "none", nticks: 6 },
     shapes: at === null ? [] : [{ type: "line", x0: at, x1: at, yref: "paper", y0: 0, y1: 1, line: { color: colour.edge, width: 1, dash: "dot" } }],
   };
@@ -188,6 +188,8 @@ export function drawCurve(root, data, onChoose) {
     if (before && [...controls.elements[name].options].some((option) => option.value === before)) controls.elements[name].value = before;
   }
   controls.hidden = fold.hidden = false;
+  const models = controls.elements.model.closest("label");
+  models.hidden = data.models.length === 0;
   const height = Math.round(box.getBoundingClientRect().height);
   let shown = data;
 
@@ -198,7 +200,7 @@ export function drawCurve(root, data, onChoose) {
       quantity: controls.elements.quantity.value,
       unit: Number(unit.value),
       unitName: unit.options[unit.selectedIndex].text,
-      model: controls.elements.model?.value ?? "",
+      model: controls.elements.model.value,
       forced: root.querySelector('[data-kind="forced"]').checked,
       limit: root.querySelector('[data-kind="limit"]').checked,
       hidden: new Set([...root.querySelectorAll("[data-band]:not(:checked)")].map((each) => each.dataset.band)),
@@ -257,11 +259,10 @@ export function drawCurve(root, data, onChoose) {
     update(next) {
       shown = next;
       const model = controls.elements.model;
-      if (model) {
-        const before = model.value;
-        model.replaceChildren(...[...next.models.map((each) => each.name), ""].map((name) => new Option(name || "none", name)));
-        model.value = next.models.some((each) => each.name === before) ? before : (next.models[0]?.name ?? "");
-      }
+      const before = model.value;
+      model.replaceChildren(...[...next.models.map((each) => each.name), ""].map((name) => new Option(name || "none", name)));
+      model.value = next.models.some((each) => each.name === before) ? before : (next.models[0]?.name ?? "");
+      models.hidden = next.models.length === 0;
       draw();
     },
   };
