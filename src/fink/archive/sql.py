@@ -99,6 +99,7 @@ def query(
     *,
     seconds: float = 60.0,
     rows: int | None = None,
+    most_bytes: int | None = None,
 ) -> pa.Table:
     """Run one query that reads: SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW or SUMMARIZE.
 
@@ -112,6 +113,8 @@ def query(
         How long it may take [s].
     rows
         Rows to give at most; the rest is not computed further than needed.
+    most_bytes
+        Bytes of an answer after which no further rows are read: one that has more is cut.
 
     Raises
     ------
@@ -123,8 +126,8 @@ def query(
     values = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
     try:
         with _interrupted_after(connection, seconds) as late:
-            reader = connection.sql(text, params=values).to_arrow_reader(65_536)
-            return _read(reader, rows)
+            reader = connection.sql(text, params=values).to_arrow_reader(65_536 if most_bytes is None else 2_048)
+            return _read(reader, rows, most_bytes)
     except duckdb.InterruptException as error:
         raise QueryError(f"the query took longer than {seconds:g} s and was stopped; narrow it, by night for example") from error
     except duckdb.OutOfMemoryException as error:
@@ -165,16 +168,17 @@ def _check_reads(connection: duckdb.DuckDBPyConnection, text: str) -> None:
         raise QueryError(f"{statements[0].type.name} is not allowed here; the archive is read with SELECT")
 
 
-def _read(reader: pa.RecordBatchReader, rows: int | None) -> pa.Table:
+def _read(reader: pa.RecordBatchReader, rows: int | None, most_bytes: int | None) -> pa.Table:
     if rows is None:
         return reader.read_all()
-    batches, count = [], 0
-    while count < rows:
+    batches, count, size = [], 0, 0
+    while count < rows and (most_bytes is None or size <= most_bytes):
         try:
             batches.append(reader.read_next_batch())
         except StopIteration:
             break
         count += batches[-1].num_rows
+        size += batches[-1].nbytes
     return pa.Table.from_batches(batches, reader.schema).slice(0, rows)
 
 

@@ -6,8 +6,10 @@ WHERE (CONTAINS, DISTANCE) and object names are noted on the tables that they re
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 from sqlglot import expressions as exp
 
@@ -16,13 +18,15 @@ from fink.vo import geometry
 from fink.vo.expressions import Expressions, called, constant, identifier, only, whole
 from fink.vo.geometry import Cap, Circle, Point
 from fink.vo.language import parse
-from fink.vo.scopes import Output, Relation, Scope, Source, table_named
+from fink.vo.scopes import EVER, Output, Relation, Scope, Source, table_named
 from fink.vo.tables import Table
 
 MOST_TABLES = 16
 """Tables that a query may read, each counted as often as it is read."""
 MOST_LEVELS = 8
 """Queries that may be within one another."""
+LONGEST_SQL = 2_000_000
+"""Characters of the SQL at most."""
 MOST_NAMES = 1000
 """Objects that are looked up by name at most; more are searched for in the lake."""
 
@@ -79,6 +83,8 @@ def translate(text: str, tables: Mapping[str, Table], rows: int) -> Translation:
         written = statements.query(parse(text), Scope(), {}, 0)
     except RecursionError as error:
         raise QueryError("the query is too deeply nested; write it with fewer levels") from error
+    if len(written.sql) > LONGEST_SQL:
+        raise QueryError("the query is too long when written out; write it with fewer regions and levels")
     named = _unique(written.outputs)
     return Translation(f"SELECT * FROM ({written.sql}) LIMIT {rows}", named, tuple(statements.sources))
 
@@ -342,8 +348,22 @@ class _Statements:
             self._note_cap(node, scope)
             self._note_objects(node.this, [node.expression], scope, isinstance(node, exp.EQ))
             self._note_objects(node.expression, [node.this], scope, isinstance(node, exp.EQ))
+            self._note_nights(node, scope)
+        elif isinstance(node, exp.Between):
+            low, high = constant(node.args["low"]), constant(node.args["high"])
+            if low is not None and high is not None:
+                _limit_nights(node.this, low, high, scope)
         elif isinstance(node, exp.In) and node.expressions:
             self._note_objects(node.this, node.expressions, scope, True)
+
+    @staticmethod
+    def _note_nights(node: exp.Expression, scope: Scope) -> None:
+        for mine, other, turned in ((node.this, node.expression, False), (node.expression, node.this, True)):
+            value = constant(other)
+            if value is not None:
+                least = isinstance(node, exp.EQ) or isinstance(node, (exp.LT, exp.LTE) if turned else (exp.GT, exp.GTE))
+                most = isinstance(node, exp.EQ) or not least
+                _limit_nights(mine, value if least else -math.inf, value if most else math.inf, scope)
 
     def _note_cap(self, node: exp.Expression, scope: Scope) -> None:
         turned = isinstance(node, (exp.GT, exp.GTE))
@@ -385,6 +405,25 @@ class _Statements:
             relation = _here(node, scope)
             if relation is not None and relation.source is not None:
                 relation.source.only(tuple(dict.fromkeys(str(value.this) for value in values)))
+
+
+def _limit_nights(node: exp.Expression, least: float, most: float, scope: Scope) -> None:
+    """Note the nights that `night` or `mjd` between two values leaves."""
+    name = identifier(node.this) if isinstance(node, exp.Column) and isinstance(node.this, exp.Identifier) else ""
+    if name not in ("night", "mjd"):
+        return
+    relation = _here(node, scope)
+    if relation is not None and relation.source is not None:
+        # a night is named after the day on which it began somewhere, one from that of the time at most
+        ends = (least, most) if name == "night" else (_date(least - 2), _date(most + 2))
+        relation.source.between(max(ends[0], 0), min(ends[1], EVER))
+
+
+def _date(mjd: float) -> float:
+    """Give the date of a time as YYYYMMDD; what is no date stays without bound."""
+    if not 0 < mjd < 100_000:
+        return -math.inf if mjd <= 0 else math.inf
+    return int((date(1858, 11, 17) + timedelta(days=int(mjd))).strftime("%Y%m%d"))
 
 
 def _here(column: exp.Expression, scope: Scope) -> Relation | None:

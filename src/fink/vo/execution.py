@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import duckdb
 import numpy as np
@@ -12,17 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fink.archive.embedded import EmbeddedArchive
-from fink.archive.queries import LARGEST_RADIUS
 from fink.archive.segments import Kind
 from fink.archive.sql import query
 from fink.columns import Column
 from fink.config import VoSettings
 from fink.errors import QueryError
 from fink.services.searches import last_of_each
-from fink.vo.adql import Translation, translate
-from fink.vo.geometry import Cap
+from fink.vo.adql import translate
 from fink.vo.scopes import Output, Source
 from fink.vo.tables import N_ALERTS, Table
+
+LARGEST_CAP = 2.0
+"""Largest radius for which the index is asked; larger regions are read from the lake [deg]."""
 
 SPREAD = 5.0 / 3600.0
 """How far from its last alert an object's other alerts lie at most [deg]."""
@@ -78,39 +78,34 @@ def answer(archive: EmbeddedArchive, tables: Mapping[str, Table], text: str, row
     """
     translation = translate(text, tables, rows + 1)
     wanted = min(rows, settings.most_values // max(len(translation.outputs), 1))
-    with _connection(archive, translation, settings) as connection:
+    most_bytes = settings.megabytes * 500_000
+    ready = {source.view: _fetched(archive, source, settings) for source in translation.sources}
+    with _connection(archive, [source for source in translation.sources if ready[source.view] is None], settings) as connection:
         for source in translation.sources:
-            _provide(connection, archive, source)
-        found = query(connection, translation.sql, seconds=settings.seconds, rows=wanted + 1)
+            _provide(connection, source, ready[source.view])
+        found = query(connection, translation.sql, seconds=settings.seconds, rows=wanted + 1, most_bytes=most_bytes)
     kept = found.slice(0, wanted)
     columns = [_plain(column, output) for column, output in zip(kept.columns, translation.outputs, strict=True)]
     table = pa.table(columns, names=[output.name for output in translation.outputs])
-    return Answer(table, translation.outputs, found.num_rows > wanted)
+    return Answer(table, translation.outputs, found.num_rows > wanted or found.nbytes > most_bytes)
 
 
-def _connection(archive: EmbeddedArchive, translation: Translation, settings: VoSettings) -> duckdb.DuckDBPyConnection:
-    """Open the lake, as far as it is needed."""
-    needed = [source.table for source in translation.sources if source.table.rows is None and not _from_index(source)]
-    kinds = {_FILES[table.kind] for table in needed}
-    surveys = {table.schema for table in needed}
-    return archive.connection(kinds, surveys, megabytes=settings.megabytes, threads=settings.threads)
+def _connection(archive: EmbeddedArchive, sources: Sequence[Source], settings: VoSettings) -> duckdb.DuckDBPyConnection:
+    """Open the lake, as far as it is needed for some tables."""
+    kinds, surveys = {_FILES[source.table.kind] for source in sources}, {source.table.schema for source in sources}
+    nights = (min((source.first for source in sources), default=0), max((source.last for source in sources), default=0))
+    return archive.connection(kinds, surveys, nights, megabytes=settings.megabytes, threads=settings.threads)
 
 
-def _from_index(source: Source) -> bool:
-    return source.objects is not None or (source.cap is not None and source.cap.radius + SPREAD <= LARGEST_RADIUS)
-
-
-def _provide(connection: duckdb.DuckDBPyConnection, archive: EmbeddedArchive, source: Source) -> None:
-    """Make the view that a query reads."""
+def _provide(connection: duckdb.DuckDBPyConnection, source: Source, rows: pa.Table | None) -> None:
+    """Make the view that a query reads, of rows that are there already or of the lake."""
+    if rows is not None:
+        connection.register(source.view, rows)
+        return
     columns = {name: source.table.columns[name] for name in source.columns}
-    if source.table.rows is not None:
-        connection.register(source.view, source.table.rows)
-    elif _from_index(source):
-        connection.register(source.view, _indexed(archive, source, columns))
-    else:
-        view = _VIEWS[source.table.kind]
-        there = {name for (name, *_) in connection.execute(f"DESCRIBE {view}").fetchall()}
-        connection.execute(f"CREATE VIEW {source.view} AS {_selected(source.table, view, columns, there)}")
+    view = _VIEWS[source.table.kind]
+    there = {name for (name, *_) in connection.execute(f"DESCRIBE {view}").fetchall()}
+    connection.execute(f"CREATE VIEW {source.view} AS {_selected(source.table, view, columns, there)}")
 
 
 def _selected(table: Table, view: str, columns: Mapping[str, Column], there: set[str]) -> str:
@@ -132,26 +127,37 @@ def _selected(table: Table, view: str, columns: Mapping[str, Column], there: set
     )
 
 
-def _indexed(archive: EmbeddedArchive, source: Source, columns: Mapping[str, Column]) -> pa.Table:
-    """Fetch the rows of a table that lie in a cap or belong to some objects."""
-    survey = source.table.schema
-    if source.objects is not None:
-        parts = [archive.object_alerts(name, survey) for name in source.objects]
-        alerts = pa.concat_tables(parts, promote_options="permissive")
-    else:
-        cap = cast(Cap, source.cap)
-        if abs(cap.dec) > 90:
-            raise QueryError(f"dec = {cap.dec:g} is no declination; it is from -90 to 90 deg")
-        # a little more than the cap, for what WHERE asks is checked again, and an object is all of its alerts
-        radius = cap.radius + (SPREAD if source.table.kind == "objects" else 1e-9)
-        alerts = archive.cone(cap.ra % 360.0, cap.dec, min(radius, LARGEST_RADIUS) * 3600.0, survey).drop_columns("separation")
+def _fetched(archive: EmbeddedArchive, source: Source, settings: VoSettings) -> pa.Table | None:
+    """Fetch the rows of a table that the index finds, or that are the service's own; None where the lake has to be read."""
+    if source.table.rows is not None:
+        return source.table.rows
+    alerts = _found(archive, source)
+    if alerts is None:
+        return None
+    columns = {name: source.table.columns[name] for name in source.columns}
     counts = None
     if source.table.kind == "objects":
         alerts, counts = _last_alerts(alerts.filter(alerts["object_id"].is_valid()) if alerts.num_rows else alerts)
     names = [name for name in columns if name != N_ALERTS.name]
-    if not set(names) <= set(alerts.column_names) and alerts.num_rows:
+    if alerts.num_rows and not set(names) <= set(alerts.column_names):
+        if alerts.num_rows * len(names) > settings.most_values:
+            return None
         alerts = archive.wide(alerts, list(dict.fromkeys((*names, "alert_id"))))
     return _shaped(alerts, columns, counts)
+
+
+def _found(archive: EmbeddedArchive, source: Source) -> pa.Table | None:
+    """Ask the index for the alerts of some objects, or those in a cap."""
+    survey, cap = source.table.schema, source.cap
+    if source.objects is not None:
+        return archive.alerts_of_objects(source.objects, survey)
+    if cap is None or cap.radius > LARGEST_CAP:
+        return None
+    if abs(cap.dec) > 90:
+        raise QueryError(f"dec = {cap.dec:g} is no declination; it is from -90 to 90 deg")
+    # a little more than the cap, for what WHERE asks is checked again, and an object is all of its alerts
+    radius = cap.radius + (SPREAD if source.table.kind == "objects" else 1e-9)
+    return archive.cone(cap.ra % 360.0, cap.dec, radius * 3600.0, survey).drop_columns("separation")
 
 
 def _last_alerts(alerts: pa.Table) -> tuple[pa.Table, pa.Array]:

@@ -34,12 +34,25 @@ _TYPES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Function:
-    """A function of ADQL: how many arguments it takes, and its SQL with ``{0}``, ``{1}``… or ``{all}`` in their place."""
+    """A function of ADQL.
+
+    Parameters
+    ----------
+    least, most
+        How many arguments it takes.
+    sql
+        Its SQL, with ``{0}``, ``{1}``… or ``{all}`` in their place.
+    about
+        What it does, where ADQL itself does not say so.
+    partial
+        Whether it has no value for some numbers; its SQL then names the argument more than once.
+    """
 
     least: int
     most: int
     sql: str
     about: str = ""
+    partial: bool = False
 
 
 FUNCTIONS: Mapping[str, Function] = {
@@ -56,16 +69,16 @@ FUNCTIONS: Mapping[str, Function] = {
     "exp": Function(1, 1, "exp({0})"),
     "floor": Function(1, 1, "floor({0})"),
     # a logarithm or root that does not exist is missing, and does not end the query
-    "log": Function(1, 1, "ln(nullif(greatest({0}, 0e0), 0e0))"),
-    "log10": Function(1, 1, "log10(nullif(greatest({0}, 0e0), 0e0))"),
+    "log": Function(1, 1, "ln(nullif(greatest({0}, 0e0), 0e0))", partial=True),
+    "log10": Function(1, 1, "log10(nullif(greatest({0}, 0e0), 0e0))", partial=True),
     "lower": Function(1, 1, "lower({0})"),
-    "mod": Function(2, 2, "mod({0}, {1})"),
+    "mod": Function(2, 2, "TRY(mod({0}, {1}))"),
     "pi": Function(0, 0, "pi()"),
     "power": Function(2, 2, "pow({0}, {1})"),
     "radians": Function(1, 1, "radians({0})"),
     "round": Function(1, 2, "round({all})"),
     "sin": Function(1, 1, "sin({0})"),
-    "sqrt": Function(1, 1, "nullif(pow({0}, 0.5e0), CAST('NaN' AS DOUBLE))"),
+    "sqrt": Function(1, 1, "nullif(pow({0}, 0.5e0), CAST('NaN' AS DOUBLE))", partial=True),
     "tan": Function(1, 1, "tan({0})"),
     "truncate": Function(1, 1, "trunc({0})"),
     "upper": Function(1, 1, "upper({0})"),
@@ -79,6 +92,15 @@ FUNCTIONS: Mapping[str, Function] = {
 AGGREGATES = frozenset({"avg", "count", "max", "min", "sum"})
 GEOMETRIES = ("POINT", "CIRCLE", "BOX", "POLYGON", "CONTAINS", "INTERSECTS", "DISTANCE", "COORD1", "COORD2")
 """Functions of the sky."""
+
+LONGEST_TEXT = 500
+"""Characters of a constant text, and of texts that are joined."""
+LONGEST_COORDINATE = 500
+"""Characters of a coordinate in SQL, which a test of regions repeats."""
+MOST_JOINED = 200
+"""Times that texts are joined in a query at most."""
+MOST_PARTIAL = 5
+"""Logarithms and roots within one another at most."""
 
 Subquery = Callable[[exp.Expression, Scope], str]
 
@@ -116,6 +138,7 @@ class Expressions:
 
     def __init__(self, subquery: Subquery) -> None:
         self._subquery = subquery
+        self._partial, self._joined = 0, 0
 
     def write(self, node: exp.Expression, scope: Scope) -> str:
         """Write a value or a test.
@@ -163,7 +186,15 @@ class Expressions:
         test = self._sky_test(node, scope)
         if test is not None:
             return test
-        return f"({self.write(node.this, scope)} {_OPERATORS[type(node)]} {self.write(node.expression, scope)})"
+        text = f"({self.write(node.this, scope)} {_OPERATORS[type(node)]} {self.write(node.expression, scope)})"
+        return self._text_of_bounded_length(text) if isinstance(node, exp.DPipe) else text
+
+    def _text_of_bounded_length(self, text: str) -> str:
+        # texts that double at every step would fill the memory
+        self._joined += 1
+        if self._joined > MOST_JOINED:
+            raise QueryError(f"texts are joined more than {MOST_JOINED} times; join fewer")
+        return f"substring({text}, 1, {LONGEST_TEXT})"
 
     def _sky_test(self, node: exp.Expression, scope: Scope) -> str | None:
         """Write CONTAINS(…) = 1 and the like as a plain test, which the database can see through."""
@@ -204,9 +235,10 @@ class Expressions:
     def _cast(self, node: exp.Expression, scope: Scope) -> str:
         only(node, "this", "to", "safe")
         kind = node.args["to"]
-        only(kind, "this", "expressions")
         name = getattr(kind.this, "name", "")
-        if name not in _TYPES:
+        if name in _TYPES:
+            only(kind, "this", "expressions")
+        else:
             raise QueryError(f"CAST knows {', '.join(('SMALLINT', 'INTEGER', 'BIGINT', 'REAL', 'DOUBLE PRECISION', 'CHAR', 'VARCHAR'))}")
         value = f"CAST({self.write(node.this, scope)} AS {_TYPES[name]})"
         lengths = [whole(part.this) for part in kind.expressions]
@@ -226,7 +258,11 @@ class Expressions:
             raise QueryError(f"there is no function {name}{did_you_mean(name, known)}")
         if not function.least <= len(node.expressions) <= function.most:
             raise QueryError(f"{name.upper()} takes {function.least} to {function.most} arguments and not {len(node.expressions)}")
+        self._partial += function.partial
+        if self._partial > MOST_PARTIAL:
+            raise QueryError(f"more than {MOST_PARTIAL} logarithms and roots are within one another")
         values = [self.write(argument, scope) for argument in node.expressions]
+        self._partial -= function.partial
         if name == "round" and len(values) == 2:
             values[1] = str(whole(node.expressions[1]))
         return function.sql.format(*values, all=", ".join(values))
@@ -327,7 +363,12 @@ class Expressions:
 
     def _number(self, node: exp.Expression, scope: Scope) -> Number:
         value = constant(node)
-        return Number.of(value) if value is not None else Number(self.write(node, scope))
+        if value is not None:
+            return Number.of(value)
+        text = self.write(node, scope)
+        if len(text) > LONGEST_COORDINATE:
+            raise QueryError("a coordinate is too complicated; compute it in a query within FROM, and name it here")
+        return Number(text)
 
 
 def called(node: exp.Expression | None) -> str:
@@ -364,6 +405,8 @@ def _finite(text: str) -> float:
 def literal(node: exp.Expression) -> str:
     """Write a constant."""
     if node.is_string:
+        if len(node.this) > LONGEST_TEXT:
+            raise QueryError(f"a text has {len(node.this)} characters; {LONGEST_TEXT} is the limit")
         return "'" + str(node.this).replace("'", "''") + "'"
     value = _finite(str(node.this))
     if str(node.this).isdigit() and value < 2**63:

@@ -151,8 +151,8 @@ def _tokens(text: str) -> list[sqlglot_tokens.Token]:
     if len(text) > LONGEST:
         raise QueryError(f"the query has {len(text)} characters; {LONGEST} is the limit")
     # comments of templates would hide text from the reader; outside quotes no brace is ADQL anyway
-    bad = next((letter for letter in text if letter in "\\{}" or (ord(letter) < 32 and letter not in "\t\r\n")), None)
-    if bad is not None or any(0xD800 <= ord(letter) < 0xE000 for letter in text):
+    bad = next((c for c in text if c in "\\{}" or (ord(c) < 32 and c not in "\t\r\n") or 0xD800 <= ord(c) < 0xE000), None)
+    if bad is not None:
         raise QueryError(f"the character {bad!r} is not allowed in a query")
     try:
         tokens: list[sqlglot_tokens.Token] = _Language().tokenize(text.strip().removesuffix(";"))

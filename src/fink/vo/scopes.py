@@ -11,6 +11,10 @@ from fink.vo.geometry import Cap
 from fink.vo.tables import Table
 
 
+EVER = 99_999_999
+"""Later than any night, as YYYYMMDD."""
+
+
 @dataclass
 class Source:
     """A table of the archive at one place of a query, and what the query needs of it.
@@ -25,6 +29,8 @@ class Source:
         Where on the sky all rows lie that matter; None for everywhere.
     objects
         The objects that all rows that matter belong to; None for all.
+    first, last
+        Nights between which they lie, both included.
     """
 
     table: Table
@@ -32,6 +38,8 @@ class Source:
     columns: dict[str, None] = field(default_factory=dict)
     cap: Cap | None = None
     objects: tuple[str, ...] | None = None
+    first: int = 0
+    last: int = EVER
 
     def within(self, cap: Cap) -> None:
         """Say that only rows in a cap matter; the smallest one that was ever said is kept."""
@@ -42,6 +50,11 @@ class Source:
         """Say that only rows of these objects matter."""
         if self.table.has_sky and (self.objects is None or len(objects) < len(self.objects)):
             self.objects = objects
+
+    def between(self, first: float, last: float) -> None:
+        """Say that only alerts of some nights matter."""
+        if self.table.kind == "alerts":
+            self.first, self.last = int(max(self.first, first)), int(min(self.last, last))
 
 
 @dataclass(frozen=True)
