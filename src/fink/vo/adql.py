@@ -361,7 +361,7 @@ class _Statements:
         for mine, other, turned in ((node.this, node.expression, False), (node.expression, node.this, True)):
             value = constant(other)
             if value is not None:
-                least = isinstance(node, exp.EQ) or isinstance(node, (exp.LT, exp.LTE) if turned else (exp.GT, exp.GTE))
+                least = isinstance(node, (exp.EQ, (exp.LT, exp.LTE) if turned else (exp.GT, exp.GTE)))
                 most = isinstance(node, exp.EQ) or not least
                 _limit_nights(mine, value if least else -math.inf, value if most else math.inf, scope)
 

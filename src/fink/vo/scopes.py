@@ -10,7 +10,6 @@ from fink.errors import QueryError, did_you_mean
 from fink.vo.geometry import Cap
 from fink.vo.tables import Table
 
-
 EVER = 99_999_999
 """Later than any night, as YYYYMMDD."""
 
