@@ -46,11 +46,6 @@ def blocks(_: Question) -> Answer:
     return {name: cut.about for name, cut in sorted(filters.named_cuts().items())}
 
 
-def classes(question: Question) -> Answer:
-    """Give what `latests` can be asked for."""
-    return {"Fink substreams": sorted(filters.registry())}
-
-
 _NIGHT = (
     Column("night", pa.int32(), "", "time.epoch;obs", "Night as YYYYMMDD"),
     Column("alerts", pa.int64(), "", "meta.number", "Alerts archived"),
@@ -91,7 +86,6 @@ def _routes() -> tuple[Route, ...]:
     return (
         Route("/schema", "What each column means", (endpoint,), schema, bare=True),
         Route("/blocks", "Named conditions that filters are built of", (), blocks, bare=True),
-        Route("/classes", "What latests can be asked for", (), classes, ("ztf",), bare=True),
         Route("/statistics", "What each night brought", (date, COLUMNS, OUTPUT), statistics),
         Route("/ledger", "What was received, and what became of it", (), ledger, bare=True),
     )

@@ -1,8 +1,9 @@
-"""Routes that give alerts: of an object, around a position, of a substream or class, of a solar-system object."""
+"""Routes that give alerts: of an object, around a position, of a substream, or for which a condition holds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -11,62 +12,82 @@ import pyarrow.compute as pc
 from fink import filters
 from fink.api.answers import Answer, TableAnswer
 from fink.api.arguments import Argument
-from fink.api.routes import COLUMNS, OUTPUT, TABLE, Question, Route
-from fink.columns import COLUMNS as CORE
+from fink.api.routes import COLUMNS, CURSOR, OUTPUT, TABLE, Question, Route
+from fink.api.stamps import KIND_OF_STAMPS, WITH_STAMPS, stamps_beside
 from fink.columns import Column
 from fink.conditions import parse_condition
-from fink.errors import NotFoundError, RequestError, did_you_mean
+from fink.errors import RequestError, did_you_mean
 from fink.services import searches
-from fink.services.searches import Interval
+from fink.services.positions import read_angle
+from fink.services.searches import FIRST_ASCENDING, NEEDED, Interval
 from fink.services.substreams import known_substreams
 from fink.services.trials import vocabulary
-from fink.surveys.public import exposure_start, public_columns, runtime_columns
+from fink.surveys.public import exposure_start, public_columns
 
 _RA = Argument("ra", "list", "Right ascension of the centre, or of several, ICRS [deg], or as 10h20m30s", required=True, example=150.0)
 _DEC = Argument("dec", "list", "Declination of the centre, or of several, ICRS [deg], or as -10d20m30s", required=True, example=2.2)
 _RADIUS = Argument("radius", "number", "Radius [arcsec]", required=True, example=60, least=0, most=18000)
 _N = Argument("n", "integer", "Rows at most", default=1000, least=1, most=100_000, example=10)
+_ALL = Argument("n", "integer", "Rows at most, and a cursor for the rest; all where not said", least=1, most=1_000_000)
 _START = Argument("startdate", "time", "Only from this time on: ISO, JD or MJD", example="")
 _STOP = Argument("stopdate", "time", "Only up to this time: ISO, JD or MJD", example="")
 _WINDOW = Argument("window", "number", "Only this many days from startdate on [d]", least=0)
+DATES = (_START, _STOP)
+MOST_OBJECTS = 10_000
+"""Objects in one question at most."""
 
 
 def _object_argument(name: str) -> Argument:
     return Argument(name, "list", "Object, or several with commas between", required=True, example="")
 
 
+def _asked_objects(question: Question, name: str) -> list[str]:
+    """Give the objects asked for, each once."""
+    objects = list(dict.fromkeys(question[name]))
+    if len(objects) > MOST_OBJECTS:
+        raise RequestError(f"{name} has {len(objects)} objects; send at most {MOST_OBJECTS} at once, or order a job")
+    return objects
+
+
 def sources(question: Question) -> Answer:
     """Give the alerts of objects, the newest first."""
-    names = question.wanted()
-    rows = searches.of_objects(question.archive, question.survey, question["diaObjectId"], _own(names))
-    return question.table(rows, names)
+    one = question["midpointMjdTai"]
+    rows = searches.of_objects(question.archive, question.survey, _asked_objects(question, "diaObjectId"), NEEDED)
+    if one is not None and rows.num_rows:
+        rows = rows.filter(pc.less(pc.abs(pc.subtract(rows["mjd"], one)), _SAME_MOMENT))
+    page = question.page()
+    return question.listed(question.cut(page.cut(rows), page), question.wanted())
+
+
+_SAME_MOMENT = 1e-6
+"""Times of one source may differ so much after they were written as text [d]."""
 
 
 def objects_of_lsst(question: Question) -> Answer:
     """Give one row for each object: what its last alert said of it."""
     known = public_columns(question.survey, question.vocabulary.values(), of_objects=True)
-    names = question.wanted(known)
-    rows = searches.of_objects(question.archive, question.survey, question["diaObjectId"], [*_own(names), "object_id", "mjd", "alert_id"])
-    return question.table(searches.last_of_each(rows), names)
+    rows = searches.of_objects(question.archive, question.survey, _asked_objects(question, "diaObjectId"), NEEDED)
+    return question.listed(searches.last_of_each(rows), question.wanted(known))
 
 
 def objects_of_ztf(question: Question) -> Answer:
     """Give the alerts of objects whose names begin so, the newest first."""
-    known, archive = question.public, question.archive
-    object_ids = [name for prefix in question["objectId"] for name in archive.object_names(prefix, question.survey, 100)]
-    names = question.wanted(known)
-    rows = searches.of_objects(archive, question.survey, object_ids, None if not question["columns"] else _own(names))
-    more = {} if question["columns"] or not rows.num_rows else runtime_columns(question.survey, rows)
+    archive, asked = question.archive, _asked_objects(question, "objectId")
+    object_ids = [name for prefix in asked for name in archive.object_names(prefix, question.survey, 100)]
+    names, rows = question.wanted(), searches.of_objects(archive, question.survey, object_ids, NEEDED)
     if question["withupperlim"]:
         return _with_limits(question, rows, names, object_ids)
-    return question.table(rows, names, more)
+    page = question.page()
+    rows = question.cut(page.cut(rows), page)
+    return question.listed(rows, names, partial(stamps_beside, question))
 
 
 _TAG = Column("tag", pa.string(), "", "meta.code.class", "Whether the row is a valid measurement or an upper limit")
 
 
-def _with_limits(question: Question, rows: pa.Table, names: Mapping[str, Column], object_ids: list[str]) -> TableAnswer:
+def _with_limits(question: Question, found: pa.Table, names: Mapping[str, Column], object_ids: list[str]) -> TableAnswer:
     """Add the upper limits of the objects' light curves, and say of each row what it is."""
+    rows = searches.widened(question.archive, found, list(dict.fromkeys([*(column.name for column in names.values()), *NEEDED])))
     limits = searches.points(question.archive, question.survey, object_ids, ("limit",))
     if limits.num_rows:
         # of a limit the light curve keeps the one-sigma flux error, which its magnitude says five times
@@ -82,46 +103,60 @@ def _with_limits(question: Question, rows: pa.Table, names: Mapping[str, Column]
     return question.table(both, names, {"d:tag": (both["tag"], _TAG)})
 
 
+_FORCED = ("object_id", "mjd", "band", "flux", "flux_err", "total_flux", "total_flux_err", "detector")
+_FORCED_ID = Column("point_id", pa.int64(), "", "meta.id", "Number of the forced source in its survey")
+
+
 def forced(question: Question) -> Answer:
     """Give the forced photometry of objects in order of time."""
-    points = searches.forced_photometry(question.archive, question.survey, question["diaObjectId"])
-    known = {
-        name: column
-        for name, column in question.public.items()
-        if column.name in ("object_id", "mjd", "band", "flux", "flux_err", "total_flux", "total_flux_err", "detector")
-    }
-    number = Column("point_id", pa.int64(), "", "meta.id", "Number of the forced source in its survey")
-    known |= {"r:diaForcedSourceId": number}
-    return question.table(points, question.wanted(known))
+    points = searches.forced_photometry(question.archive, question.survey, _asked_objects(question, "diaObjectId"))
+    known = {name: column for name, column in question.public.items() if column.name in _FORCED}
+    return question.table(points, question.wanted(known | {"r:diaForcedSourceId": _FORCED_ID}))
 
 
 def cone(question: Question) -> Answer:
     """Give the last alert of each object around a position, the nearest first; of several positions, one after the other."""
     names = question.wanted(always=("object_id", "ra", "dec", "mjd"))
-    time, first_seen = _when(question)
-    centres, parts = _centres(question), []
-    for place, (ra, dec) in enumerate(centres):
-        rows = searches.around(
-            question.archive,
-            question.survey,
-            ra,
-            dec,
-            question["radius"],
-            time=time,
-            first_seen=first_seen,
-            columns=_own(names),
-            limit=question["n"],
-        )
+    centres = _centres(question)
+    if len(centres) == 1:
+        page = question.page(FIRST_ASCENDING)
+        rows = question.cut(_around(question, centres[0], question["n"] + 1, page), page, "separation")
+        return question.listed(rows, names, _apart, keep=("separation",))
+    if question["cursor"]:
+        raise RequestError("a cursor goes with one position; send the positions that are still wanted")
+    parts = []
+    for place, centre in enumerate(centres):
+        rows = _around(question, centre, question["n"])
         parts.append(rows.append_column("place", pa.array([place] * rows.num_rows, pa.int32())))
     rows = pa.concat_tables(parts, promote_options="permissive")
-    more = {"v:separation_degree": (pc.divide(rows["separation"], 3600.0), _SEPARATION)}
-    return question.table(rows, names, more | ({"v:position": (rows["place"], _PLACE)} if len(centres) > 1 else {}))
+    return question.listed(rows, names, _apart, keep=("separation", "place"))
+
+
+def _around(question: Question, centre: tuple[float, float], limit: int, page: searches.Page | None = None) -> pa.Table:
+    time, first_seen = _when(question)
+    return searches.around(
+        question.archive,
+        question.survey,
+        *centre,
+        question["radius"],
+        time=time,
+        first_seen=first_seen,
+        columns=NEEDED,
+        limit=limit,
+        page=page,
+    )
 
 
 _SEPARATION = Column("separation_degree", pa.float64(), "deg", "pos.angDistance", "Distance to the centre of the search")
 _PLACE = Column("place", pa.int32(), "", "meta.id", "Which of the positions that were sent, counted from 0")
 MOST_POSITIONS = 1000
 """Positions in one question at most."""
+
+
+def _apart(alerts: pa.Table) -> dict[str, tuple[pa.ChunkedArray, Column]]:
+    """Give the separations, and which position each is from where there are several."""
+    found = {"v:separation_degree": (pc.divide(alerts["separation"], 3600.0), _SEPARATION)}
+    return found | ({"v:position": (alerts["place"], _PLACE)} if "place" in alerts.column_names else {})
 
 
 def _when(question: Question) -> tuple[Interval, Interval]:
@@ -146,16 +181,10 @@ def _centres(question: Question) -> list[tuple[float, float]]:
 
 def _centre(ra: str, dec: str) -> tuple[float, float]:
     """Read a position in degrees or sexagesimal."""
-    try:
-        return float(ra) % 360.0, float(dec)
-    except ValueError:
-        from astropy.coordinates import Angle
-
-    try:
-        hours = any(letter in ra for letter in "h: ")
-        return float(Angle(ra, unit="hourangle" if hours else "deg").deg) % 360.0, float(Angle(dec, unit="deg").deg)
-    except ValueError as error:
-        raise RequestError(f"ra = {ra!r}, dec = {dec!r} is no position; write degrees, or 10h20m30s and -10d20m30s") from error
+    a, d = read_angle(ra, hours=True), read_angle(dec, hours=False)
+    if a is None or d is None or not abs(d) <= 90.0:
+        raise RequestError(f"ra = {ra!r}, dec = {dec!r} is no position; write degrees, or 10h20m30s and -10d20m30s")
+    return a % 360.0, d
 
 
 def substream(question: Question) -> Answer:
@@ -163,46 +192,31 @@ def substream(question: Question) -> Answer:
     known = known_substreams(question.archive)
     if not question["tag"]:
         return {name: {"description": about, "API support": True} for name, about in sorted(known.items())}
-    return _of_substream(question, question["tag"], "tag")
+    if question["tag"] not in known:
+        near = did_you_mean(question["tag"], known)
+        raise RequestError(f"tag = {question['tag']!r} is no substream{near}; there are {', '.join(sorted(known))}")
+    return question.listed(newest_of_substream(question, question["tag"]), question.wanted())
 
 
-def _of_substream(question: Question, name: str, argument: str) -> Answer:
-    known = known_substreams(question.archive)
-    if name not in known:
-        raise RequestError(f"{argument} = {name!r} is no substream{did_you_mean(name, known)}; there are {', '.join(sorted(known))}")
-    names = question.wanted()
-    interval = Interval(question["startdate"], question["stopdate"])
-    rows = searches.of_substream(question.archive, question.survey, name, question["n"], interval, _own(names))
-    return question.table(rows, names)
-
-
-def latests(question: Question) -> Answer:
-    """Give the newest alerts of a class that ZTF's users know, or of a substream."""
-    return _of_substream(question, question["class"], "class")
+def newest_of_substream(question: Question, name: str) -> pa.Table:
+    """Give a page of the newest alerts of a substream."""
+    page, interval = question.page(), Interval(question["startdate"], question["stopdate"])
+    rows = searches.of_substream(question.archive, question.survey, name, question["n"] + 1, interval, NEEDED, page)
+    return question.cut(rows, page)
 
 
 def chosen(question: Question) -> Answer:
     """Give the newest alerts for which a condition holds."""
-    names = question.wanted()
+    return question.listed(newest_where(question, question["where"]), question.wanted())
+
+
+def newest_where(question: Question, text: str) -> pa.Table:
+    """Give a page of the newest alerts for which a condition holds."""
     types = {column.name: column.type for column in vocabulary().values()}
-    condition = parse_condition(question["where"], types, {name: cut.where for name, cut in filters.named_cuts().items()})
-    interval = Interval(question["startdate"], question["stopdate"])
-    rows = searches.where(question.archive, question.survey, condition, question["n"], interval, _own(names))
-    return question.table(rows, names)
-
-
-def solar_system(question: Question) -> Answer:
-    """Give the alerts of solar-system objects in order of time."""
-    names = question.wanted(always=("sso_name",))
-    designations = [variant for name in question["n_or_d"] for variant in dict.fromkeys((name, name.replace(" ", "")))]
-    rows = searches.of_solar_system(question.archive, question.survey, designations, _own(names))
-    if not rows.num_rows:
-        raise NotFoundError(f"the archive has no alert of {', '.join(question['n_or_d'])}; write the designation as the survey does")
-    return question.table(rows, names, {"sso_name": (rows["sso_name"], CORE["sso_name"])})
-
-
-def _own(names: Mapping[str, Column]) -> list[str]:
-    return list(dict.fromkeys(column.name for column in names.values()))
+    condition = parse_condition(text, types, {name: cut.where for name, cut in filters.named_cuts().items()})
+    page, interval = question.page(), Interval(question["startdate"], question["stopdate"])
+    rows = searches.where(question.archive, question.survey, condition, question["n"] + 1, interval, NEEDED, page)
+    return question.cut(rows, page)
 
 
 def _routes() -> tuple[Route, ...]:
@@ -217,21 +231,20 @@ def _routes() -> tuple[Route, ...]:
     where = (_RA, _DEC, _RADIUS, _N, _START, _STOP, _WINDOW)
     about_cone = "The last alert of each object around a position, the nearest first"
     lsst_id, ztf_id = _object_argument("diaObjectId"), _object_argument("objectId")
-    name = Argument("n_or_d", "list", "Number, name or designation, or several", required=True, example="")
-    of_class = Argument("class", "text", "Name of the class or substream; /classes lists them", required=True, example="first_detections")
+    moment = Argument("midpointMjdTai", "number", "Only the source of this moment [MJD, TAI]")
     condition = Argument("where", "text", "Condition in the filters' language", required=True, example="mag < 19 AND is_transient")
     tag = Argument("tag", "text", "Name of the substream; without it, the list of all", example="first_detections")
+    newest = (_N, _START, _STOP, CURSOR)
+    of_ztf = (ztf_id, with_limits, WITH_STAMPS, KIND_OF_STAMPS, _ALL, CURSOR, *TABLE)
     return (
-        Route("/sources", "Every alert of objects, the newest first", (lsst_id, *TABLE), sources, ("lsst",)),
+        Route("/sources", "Every alert of objects, the newest first", (lsst_id, moment, _ALL, CURSOR, *TABLE), sources, ("lsst",)),
         Route("/objects", "What is known of objects, a row each", (lsst_id, *TABLE), objects_of_lsst, ("lsst",)),
-        Route("/objects", "Every alert of objects, the newest first", (ztf_id, with_limits, *TABLE), objects_of_ztf, ("ztf",)),
+        Route("/objects", "Every alert of objects, the newest first", of_ztf, objects_of_ztf, ("ztf",)),
         Route("/fp", "Forced photometry of objects, in order of time", (lsst_id, *TABLE), forced, ("lsst",)),
-        Route("/conesearch", about_cone, (*where, kind, *TABLE), cone, ("lsst",)),
-        Route("/conesearch", about_cone, (*where, *TABLE), cone, ("ztf",)),
-        Route("/tags", "The newest alerts of a substream", (tag, _N, _START, _STOP, COLUMNS, OUTPUT), substream, bare=True),
-        Route("/latests", "The newest alerts of a class", (of_class, _N, _START, _STOP, *TABLE), latests, ("ztf",)),
-        Route("/alerts", "The newest alerts for which a condition holds", (condition, _N, _START, _STOP, *TABLE), chosen),
-        Route("/sso", "Every alert of solar-system objects, in order of time", (name, *TABLE), solar_system),
+        Route("/conesearch", about_cone, (*where, kind, CURSOR, *TABLE), cone, ("lsst",)),
+        Route("/conesearch", about_cone, (*where, CURSOR, *TABLE), cone, ("ztf",)),
+        Route("/tags", "The newest alerts of a substream", (tag, *newest, COLUMNS, OUTPUT), substream, bare=True),
+        Route("/alerts", "The newest alerts for which a condition holds", (condition, *newest, *TABLE), chosen),
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from fink.errors import RequestError, did_you_mean
 from fink.sky import utc_to_tai
 
-Kind = Literal["text", "number", "integer", "list", "time", "flag", "choice"]
+Kind = Literal["text", "number", "integer", "list", "time", "flag", "choice", "bytes"]
 
 _MJD_1970, _MJD_OF_JD, _FIRST_JD = 40587.0, 2400000.5, 1_000_000.0
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -22,6 +22,7 @@ _SHAPES = {
     "number": {"type": "number"},
     "integer": {"type": "integer"},
     "flag": {"type": "boolean"},
+    "bytes": {"type": "string", "format": "byte"},
 }
 
 
@@ -67,9 +68,11 @@ class Argument:
             If it is no such value; the message names the argument, the value and what is allowed.
         """
         match self.kind:
+            case "bytes":
+                return value
             case "list":
                 parts = value if isinstance(value, list) else str(value).split(",")
-                return [str(part).strip() for part in parts if str(part).strip()]
+                return [text for part in parts if (text := self._text(part))]
             case "number" | "integer":
                 return self._number(value)
             case "time":
@@ -79,7 +82,15 @@ class Argument:
             case "choice":
                 return self._choice(str(value))
             case _:
-                return str(value).strip()
+                return self._text(value)
+
+    def _text(self, value: Any) -> str:
+        """Give a text without blanks around it."""
+        text = str(value).strip()
+        if not text.isprintable():
+            # half of a surrogate pair, or a zero, is nowhere part of a name
+            raise RequestError(f"{self.name} = {text!r} has characters that cannot be printed; send text")
+        return text
 
     def _number(self, value: Any) -> float | int:
         whole = self.kind == "integer"

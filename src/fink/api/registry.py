@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import re
 
-from fink.api import about, alerts, stamps
+from fink.api import about, alerts, classes, names, notes, skymaps, solar_system, stamps
 from fink.api.routes import Route
 from fink.errors import RequestError, did_you_mean
 
-ROUTES: tuple[Route, ...] = (*alerts.ROUTES, *stamps.ROUTES, *about.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *alerts.ROUTES,
+    *classes.ROUTES,
+    *stamps.ROUTES,
+    *solar_system.ROUTES,
+    *skymaps.ROUTES,
+    *names.ROUTES,
+    *notes.ROUTES,
+    *about.ROUTES,
+)
 
 _PATH = re.compile(r"(?:/(?P<survey>[a-z]+))?/api/v1(?P<path>/\S+)")
 

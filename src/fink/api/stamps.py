@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from fink.api.answers import Answer, FileAnswer
 from fink.api.arguments import Argument
 from fink.api.routes import Question, Route, public_word
 from fink.codecs.cutouts import read_fits, unpack
+from fink.columns import Column
 from fink.errors import NotFoundError, PacketError, RequestError
 from fink.services import searches
 from fink.services.pictures import STRETCHES, Style, draw
@@ -70,6 +72,37 @@ def _pixels(question: Question, alert_id: int, kind: str) -> list[list[float | N
     """Give rows of pixels; those without a value are null."""
     image = _image(_bytes(question, alert_id, kind))
     return [[value if np.isfinite(value) else None for value in row] for row in image.tolist()]
+
+
+KIND_OF_STAMPS = Argument("cutout-kind", "choice", "Which stamps are given beside alerts", default="All", choices=_KINDS)
+WITH_STAMPS = Argument("withcutouts", "flag", "Whether stamps are given beside alerts, as numbers", default=False)
+MOST_WITH_STAMPS = 1000
+"""Alerts that are given with their stamps at most."""
+
+
+def stamps_beside(question: Question, alerts: pa.Table) -> dict[str, tuple[pa.ChunkedArray, Column]]:
+    """Give the stamps of alerts as columns of pixels, where they are asked for; null where one is not kept."""
+    if not question["withcutouts"]:
+        return {}
+    if alerts.num_rows > MOST_WITH_STAMPS:
+        raise RequestError(f"{alerts.num_rows} alerts have stamps; withcutouts gives {MOST_WITH_STAMPS} at once, so ask for fewer with n")
+    kinds = [name.capitalize() for name in STAMPS] if question["cutout-kind"] == "All" else [question["cutout-kind"]]
+    numbers, found = alerts["alert_id"].to_pylist(), {}
+    for kind in kinds:
+        images = pa.chunked_array([pa.array([_pixels_or_none(question, number, kind) for number in numbers], _IMAGE)])
+        about = Column(f"cutout_{kind.lower()}", pa.float32(), "", "obs.image", f"Rows of pixels of the {kind.lower()} stamp")
+        found[_ARRAY_NAMES[question.survey].format(kind)] = (images, about)
+    return found
+
+
+_IMAGE = pa.list_(pa.list_(pa.float32()))
+
+
+def _pixels_or_none(question: Question, alert_id: int, kind: str) -> list[list[float | None]] | None:
+    try:
+        return _pixels(question, alert_id, kind)
+    except NotFoundError:
+        return None
 
 
 def _routes() -> tuple[Route, ...]:

@@ -60,6 +60,11 @@ class Catalogues:
             known |= said | {"installed": True, "age_days": round(record.age(datetime.datetime.now(datetime.UTC)), 2)}
         return known
 
+    def words(self, name: str, column: str) -> tuple[str, ...]:
+        """Give the different texts of a column of an installed catalogue that has few; none where it is not installed."""
+        record = installed(self.folder).get(name)
+        return () if record is None else record.words.get(column, ())
+
     def add(self, name: str, sources: Sequence[str] = (), progress: Progress = lambda text: None) -> CatalogueRecord:
         """Install a catalogue from files, folders or addresses; without any, from its public distribution.
 

@@ -196,6 +196,8 @@ def _dates(alerts: pa.Table) -> dict[str, tuple[pa.ChunkedArray, Column]]:
 
 def _calendar(mjd: NDArray[np.float64]) -> pa.ChunkedArray:
     """Write times as calendar dates with milliseconds; null where there is none."""
+    if not len(mjd):
+        return pa.chunked_array([], pa.string())
     known = np.isfinite(mjd)
     moments = np.datetime64("1858-11-17", "ms") + np.round(np.where(known, mjd, 0) * 86_400_000).astype("timedelta64[ms]")
     texts = np.char.replace(np.datetime_as_string(moments, "ms"), "T", " ")

@@ -155,7 +155,7 @@ def test_solar_system_objects_are_found_by_name(served: Served) -> None:
     assert known
     rows = served.rows("/ztf/api/v1/sso", n_or_d=known[0]["sso_name"], columns="i:candid")
     assert {row["i:candid"] for row in rows} == {row["alert_id"] for row in known if row["sso_name"] == known[0]["sso_name"]}
-    assert served.get("/ztf/api/v1/sso", n_or_d="no such rock").status_code == 404
+    assert served.get("/ztf/api/v1/sso", n_or_d="no such rock").status_code == 400
 
 
 def test_every_format_holds_the_same(served: Served) -> None:
