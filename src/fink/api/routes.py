@@ -19,7 +19,7 @@ from fink.config import Settings
 from fink.errors import did_you_mean
 from fink.services import searches
 from fink.services.searches import Page
-from fink.surveys.public import public_columns, published, runtime_columns, runtime_needs
+from fink.surveys.public import public_vocabulary, published, runtime_columns, runtime_needs
 
 COLUMNS = Argument("columns", "list", "Columns to give, by public name with commas between; all where none is named", example="")
 OUTPUT = Argument("output-format", "choice", "Format of the answer", default="json", choices=tuple(FORMATS), example="json")
@@ -61,9 +61,9 @@ class Question:
         return self.values[name]
 
     @cached_property
-    def public(self) -> dict[str, Column]:
+    def public(self) -> Mapping[str, Column]:
         """The survey's columns, by public name."""
-        return public_columns(self.survey, self.vocabulary.values())
+        return public_vocabulary(self.survey, self.vocabulary)
 
     def wanted(self, known: Mapping[str, Column] | None = None, always: Sequence[str] = ()) -> dict[str, Column]:
         """Give the columns asked for by public name; unknown ones are left out with a warning, as old clients expect.

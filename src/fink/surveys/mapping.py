@@ -7,7 +7,7 @@ happens here: packets of several schemas, packets that cannot be read, missing v
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import nan
@@ -368,10 +368,10 @@ def derived(values: Mapping[str, Values]) -> dict[str, Values]:
     return out
 
 
-def own_columns(prefix: str, fields: Iterable[Field]) -> tuple[Column, ...]:
-    """Declare a survey's own columns from the fields of its table that have a meaning there."""
+def own_columns(prefix: str, fields: Iterable[Field], indexed: Container[str] = ()) -> tuple[Column, ...]:
+    """Declare a survey's own columns from the fields of its table that have a meaning there; some of them are indexed."""
     return tuple(
-        Column(prefix + snake_case(field.name), _TYPES[field.type], field.unit, field.ucd, field.about)
+        Column(prefix + snake_case(field.name), _TYPES[field.type], field.unit, field.ucd, field.about, field.name in indexed)
         for field in fields
         if field.about and field.type in _TYPES and not field.array
     )

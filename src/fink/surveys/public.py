@@ -102,6 +102,20 @@ def public_columns(survey: str, columns: Iterable[Column], *, of_objects: bool =
     return found
 
 
+_KNOWN: dict[tuple[str, int], tuple[Mapping[str, Column], dict[str, Column]]] = {}
+
+
+def public_vocabulary(survey: str, vocabulary: Mapping[str, Column]) -> Mapping[str, Column]:
+    """Give the columns of a vocabulary that a survey's users see, by public name; made once, for each question needs it."""
+    key = (survey, id(vocabulary))
+    kept = _KNOWN.get(key)
+    if kept is None or kept[0] is not vocabulary:
+        if len(_KNOWN) > 16:
+            _KNOWN.clear()
+        kept = _KNOWN[key] = (vocabulary, public_columns(survey, vocabulary.values()))
+    return kept[1]
+
+
 def published(table: pa.Table, survey: str, names: Mapping[str, Column]) -> pa.Table:
     """Give a table of one survey's alerts in public form.
 

@@ -94,7 +94,8 @@ class ZTF(MappedSurvey):
         """The survey's own columns: ``ztf_<field>``."""
         table = _table()
         version = table.versions[-1]
-        return own_columns("ztf_", (*table.fields("alert", version), *table.fields("candidate", version)))
+        # the time that ZTF's users know, which every list of alerts gives
+        return own_columns("ztf_", (*table.fields("alert", version), *table.fields("candidate", version)), indexed={"jd"})
 
     @cached_property
     def _own_paths(self) -> dict[str, str]:
