@@ -143,15 +143,21 @@ def decoded(kafka: Kafka, topic: str, *, schema_topic: str = "") -> dict[int, di
 
 
 @pytest.mark.parametrize("survey", ["ztf", "lsst"])
-def test_substreams_are_read_and_saved(kafka: Kafka, night: Night, installed: tuple[str, Path], survey: str, tmp_path: Path) -> None:
+def test_substreams_are_read_and_saved_also_in_parts(
+    kafka: Kafka, night: Night, installed: tuple[str, Path], survey: str, tmp_path: Path
+) -> None:
     topic = f"fink_{SUBSTREAM}_{survey}"
     known = decoded(kafka, topic)
     client = Client(installed[0], installed[1], tmp_path / f"{survey}-{installed[0]}")
     client.register(survey, kafka, topic)
-    # to the end: librdkafka 2.16 commits behind the marker of a transaction that it fetched, whatever it still holds before it
-    client.stream(survey, tmp_path / "first", len(known))
-    saved = [*(tmp_path / "first").glob("*.avro")]
-    rows = [next(iter(fastavro.reader(io.BytesIO(path.read_bytes())))) for path in saved]
+    # it is stopped twice in the middle, with alerts fetched that it has not given
+    first, second = len(known) // 4, len(known) // 3
+    rows: list[dict[str, Any]] = []
+    for part, limit in enumerate((first, second, len(known) - first - second)):
+        client.stream(survey, tmp_path / str(part), limit)
+        saved = [*(tmp_path / str(part)).glob("*.avro")]
+        assert len(saved) == limit
+        rows += [next(iter(fastavro.reader(io.BytesIO(path.read_bytes())))) for path in saved]
     assert len(rows) == len(known)
     assert {row[NUMBER[survey]]: row for row in rows} == known
 

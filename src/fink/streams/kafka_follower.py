@@ -32,10 +32,10 @@ from fink.tables import Packets
 LOGGER = logging.getLogger("fink.kafka")
 
 COMMITS_AT_ONCE = 64
-"""Commits in one transaction at most."""
+"""Commits in one delivery at most."""
 
 BYTES_AT_ONCE = 32_000_000
-"""Bytes of messages after which a transaction takes no further commit."""
+"""Bytes of messages after which a delivery takes no further commit."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 """Seconds before a new session after the first failure, doubled each time, and at most."""
@@ -252,7 +252,9 @@ class KafkaFollower:
         messages: list[Message] = []
         topics: set[str] = set()
         number, size = self._position.commit, 0
-        last = min(self._archive.last_commit(), number + self._most_commits)
+        start = Position(self._archive.id, number, self._archive.commit(number).checksum if number else "")
+        newest = self._archive.last_commit()
+        last = min(newest, number + self._most_commits)
         while number < last and size < BYTES_AT_ONCE:
             number += 1
             commit = self._archive.commit(number)
@@ -261,7 +263,7 @@ class KafkaFollower:
             size += sum(len(message.value) for message in new)
             messages += new
         reached = Position(self._archive.id, number, self._archive.commit(number).checksum)
-        return Delivery(reached, tuple(sorted(topics)), tuple(schemas), messages)
+        return Delivery(start, reached, tuple(sorted(topics)), tuple(schemas), messages, newest)
 
     def _messages(self, commit: Commit, schemas: dict[bytes, int]) -> list[Message]:
         """Give what the substreams took in a commit, in the order of its rows."""

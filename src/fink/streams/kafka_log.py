@@ -1,19 +1,34 @@
-"""The log of `fink.streams.kafka_session` as Apache Kafka has it: one transactional producer, and every call bounded in time."""
+"""The log of `fink.streams.kafka_session` as Apache Kafka has it, every call bounded in time.
+
+Positions are written in transactions, which a later session of the same name fences off. Messages are not: the markers at the end of
+transactions make clients of users forget messages (``docs/decisions/exactly-once-kafka.md``).
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
-from fink.streams.kafka_session import FRAME, Destination, LogError, Shape, Trouble
+from fink.streams.kafka_session import FRAME, Batch, Destination, LogError, Place, Shape, Trouble
+from fink.streams.kafka_wire import Server, number_of, record_batch
 
-BATCH_BYTES = 1_000_000
-"""Messages that are compressed together [bytes]; the schemas in their keys are alike."""
+REQUEST_BYTES = 4_000_000
+"""Bytes of batches after which a request takes no further one."""
 
 TIME_TO_APPEAR = 10.0
 """Seconds until a cluster must show a topic that it has made."""
@@ -21,6 +36,7 @@ TIME_TO_APPEAR = 10.0
 _REFUSED = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.MSG_SIZE_TOO_LARGE,
         KafkaError.GROUP_AUTHORIZATION_FAILED,
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
@@ -66,7 +82,9 @@ class KafkaLog:
         self._common: dict[str, Any] = {**destination.client, "error_cb": self._note, "log_level": 0}
         self._admin = AdminClient(self._common)
         self._producer: Any = None
-        self._shapes: dict[str, Shape] = {}
+        self._servers: dict[int, Server] = {}
+        self._leaders: dict[tuple[str, int], int] = {}
+        self._addresses: dict[int, tuple[str, int]] = {}
         self._last_error: KafkaError | None = None
         self._refusal: KafkaError | None = None
 
@@ -98,17 +116,14 @@ class KafkaLog:
     # Taking over
 
     def fence(self) -> None:
-        """Take over the transactions of this name."""
+        """Take over this name: its transactions are ended, and an earlier producer of it is refused."""
         settings = {
             "transactional.id": f"fink-out-{self._to.name}",
             "transaction.timeout.ms": int(self._to.timeout * 1000),
             "message.timeout.ms": int(self._to.timeout * 1000),
-            "message.max.bytes": max(self._to.most_bytes, BATCH_BYTES),
-            "batch.size": min(BATCH_BYTES, self._to.most_bytes),
-            "compression.type": self._to.compression,
-            "linger.ms": 5,
-            "queue.buffering.max.kbytes": 1 << 20,
-            "queue.buffering.max.messages": 1_000_000,
+            "message.max.bytes": 10_000_000,
+            "compression.type": "zstd",
+            "linger.ms": 0,
         }
         with self._step(f"transactions of {settings['transactional.id']} cannot be taken over"):
             self._producer = Producer(self._common | settings)
@@ -121,53 +136,87 @@ class KafkaLog:
             return self._values(self._end_of_positions(), committed=committed)
 
     def _end_of_positions(self) -> int:
-        """Give the offset behind the last message, committed or not; a topic that was just made may need a moment to have one."""
-        partition, deadline = TopicPartition(self._to.positions, 0), time.monotonic() + self._to.timeout
-        while True:
-            latest = self._admin.list_offsets(
-                {partition: OffsetSpec.latest()}, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=self._to.timeout
-            )
-            try:
-                return int(latest[partition].result(self._to.timeout).offset)
-            except KafkaException as error:
-                if error.args[0].code() not in _SETTLING or time.monotonic() > deadline:
-                    raise
-            time.sleep(0.1)
+        """Give the offset behind the last message, committed or not."""
+        return self._ends([TopicPartition(self._to.positions, 0)])[self._to.positions, 0]
 
     def _values(self, end: int, *, committed: bool) -> dict[bytes, bytes]:
         """Read to an offset; of committed messages that takes until every transaction before it has ended."""
+        found: dict[bytes, bytes] = {}
+        for message in self._messages({(self._to.positions, 0): (OFFSET_BEGINNING, end)}, committed=committed):
+            found[message.key()] = message.value()
+        return found
+
+    def _messages(self, wanted: Mapping[tuple[str, int], tuple[int, int]], *, committed: bool) -> Iterator[Message]:
+        """Read partitions from an offset on to another one."""
         consumer = Consumer(
             self._common
             | {
                 "group.id": f"fink-out-{self._to.name}",
                 "isolation.level": "read_committed" if committed else "read_uncommitted",
+                "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
             }
         )
-        found: dict[bytes, bytes] = {}
+        left = {place: end for place, (_, end) in wanted.items() if end > 0}
         deadline = time.monotonic() + self._to.timeout
         try:
-            consumer.assign([TopicPartition(self._to.positions, 0, OFFSET_BEGINNING)])
-            reached = 0
-            while reached < end:
+            consumer.assign([TopicPartition(*place, wanted[place][0]) for place in left])
+            while left:
                 message = consumer.poll(0.5)
                 if time.monotonic() > deadline:
-                    raise LogError(f"the topic {self._to.positions} could not be read to its end in {self._to.timeout:g} s")
+                    raise LogError(f"the topic {min(left)[0]} could not be read to its end in {self._to.timeout:g} s")
                 if message is None:
                     continue
                 error = message.error()
                 if error is None:
-                    found[message.key()] = message.value()
-                    reached = message.offset() + 1
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    # the end of what may be read; it lies behind the markers of transactions, which are no messages
-                    reached = message.offset()
-                elif not error.retriable():
+                    yield message
+                elif error.code() != KafkaError._PARTITION_EOF:
+                    if error.retriable():
+                        continue
                     raise KafkaException(error)
+                # the end of what may be read lies behind the markers of transactions, which are no messages
+                place, reached = (message.topic(), message.partition()), message.offset() + (error is None)
+                if reached >= left.get(place, reached + 1):
+                    del left[place]
         finally:
             consumer.close()
+
+    def _ends(self, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:
+        """Give the offset behind the last message of each partition; one that was just made may need a moment to have one."""
+        deadline, found = time.monotonic() + self._to.timeout, dict[tuple[str, int], int]()
+        while partitions:
+            latest = self._admin.list_offsets(
+                {partition: OffsetSpec.latest() for partition in partitions},
+                isolation_level=IsolationLevel.READ_UNCOMMITTED,
+                request_timeout=self._to.timeout,
+            )
+            settling = []
+            for partition, future in latest.items():
+                try:
+                    found[partition.topic, partition.partition] = int(future.result(self._to.timeout).offset)
+                except KafkaException as error:
+                    if error.args[0].code() not in _SETTLING or time.monotonic() > deadline:
+                        raise
+                    settling.append(partition)
+            partitions = settling
+            if partitions:
+                time.sleep(0.1)
         return found
+
+    def record(self, values: Mapping[bytes, bytes]) -> None:
+        """Put values into the topic of positions in one transaction."""
+        with self._step(f"the position is not recorded in {self._to.positions}"):
+            self._producer.begin_transaction()
+            for key, value in values.items():
+                self._producer.produce(self._to.positions, value, key, 0, self._delivered)
+            self._producer.commit_transaction(self._to.timeout)
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None and error.code() in _REFUSED:
+            self._refusal = error
+        elif error is not None:
+            self._last_error = error
 
     def _make_positions(self) -> None:
         if self._to.positions in self._known([self._to.positions]):
@@ -182,20 +231,31 @@ class KafkaLog:
 
     # Topics
 
-    def shapes(self, topics: Sequence[str]) -> Mapping[str, Shape]:
-        """Give the shapes of topics; those that are not there are made."""
-        missing = [name for name in topics if name not in self._shapes]
-        if missing:
-            with self._step("topics cannot be made or described"):
-                known = self._known(missing)
+    def shapes(self, topics: Sequence[str], *, make: bool) -> Mapping[str, Shape]:
+        """Give the shapes of topics; those that are not there are made, or else left out."""
+        with self._step("topics cannot be made or described"):
+            known = self._known(topics)
+            if make:
                 settings = {**self._to.topic_settings, "max.message.bytes": str(self._to.most_bytes + FRAME)}
-                self._make({name: (self._to.partitions, settings) for name in missing if name not in known})
-                known |= {name: self._to.partitions for name in missing if name not in known}
-                limits = self._settings(missing)
-                for name in missing:
-                    most = min(self._to.most_bytes, int(limits[name]["max.message.bytes"]))
-                    self._shapes[name] = Shape(known[name], most)
-        return self._shapes
+                self._make({name: (self._to.partitions, settings) for name in topics if name not in known})
+                known |= {name: self._to.partitions for name in topics if name not in known}
+            if not known:
+                return {}
+            limits, ids = self._settings(list(known)), self._ids(list(known))
+            most = {name: min(self._to.most_bytes, int(limits[name]["max.message.bytes"])) for name in known}
+            return {name: Shape(partitions, most[name], ids[name]) for name, partitions in known.items()}
+
+    def _ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """Give the identities of topics."""
+        described = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._to.timeout)
+        return {name: str(future.result(self._to.timeout).topic_id) for name, future in described.items()}
+
+    def ends(self, topics: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
+        """Give the offset behind the last message of each partition."""
+        with self._step("the ends of topics cannot be found"):
+            partitions = self._known(topics)
+            found = self._ends([TopicPartition(name, number) for name, count in partitions.items() for number in range(count)])
+            return {name: tuple(found[name, number] for number in range(count)) for name, count in partitions.items()}
 
     def _known(self, topics: Sequence[str]) -> dict[str, int]:
         """Give the number of partitions of the topics that there are."""
@@ -234,33 +294,86 @@ class KafkaLog:
             for resource, future in asked.items()
         }
 
-    # Transactions
+    # Messages
 
-    def begin(self) -> None:
-        """Begin a transaction."""
-        with self._step("a transaction cannot begin"):
-            self._producer.begin_transaction()
-
-    def send(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
-        """Put a message into the transaction."""
+    def new_producer(self) -> int:
+        """Ask the cluster for a producer's number."""
         deadline = time.monotonic() + self._to.timeout
-        with self._step(f"a message for {topic} is refused"):
+        with self._step("no producer's number was given"):
+            self._find_leaders()
             while True:
                 try:
-                    self._producer.produce(topic, value, key, partition, self._delivered)
-                    return
-                except BufferError as error:
-                    if time.monotonic() > deadline:
-                        raise LogError(f"{topic} took no message in {self._to.timeout:g} s") from error
-                    self._producer.poll(0.1)
+                    return self._server(min(self._addresses)).new_producer()
+                except KafkaException as error:
+                    # a server that has just begun
+                    if error.args[0].code() != KafkaError.COORDINATOR_LOAD_IN_PROGRESS or time.monotonic() > deadline:
+                        raise
+                time.sleep(0.1)
 
-    def _delivered(self, error: KafkaError | None, message: Any) -> None:
-        if error is not None and error.code() in _REFUSED:
-            self._refusal = error
-        elif error is not None:
-            self._last_error = error
+    def sent(self, producer: int, places: Mapping[str, Place]) -> Mapping[str, list[int]]:
+        """Give how many messages of a producer each partition has: those of the position, and what is found behind them."""
+        with self._step("what the topics have got cannot be read"):
+            counts = {topic: list(place.sent) for topic, place in places.items()}
+            starts = {(topic, number): end for topic, place in places.items() for number, end in enumerate(place.ends)}
+            ends = self._ends([TopicPartition(*place) for place in starts]) if starts else {}
+            beyond = {place: (start, ends[place]) for place, start in starts.items() if ends[place] > start}
+            for message in self._messages(beyond, committed=False):
+                number, mine = number_of(message.headers(), producer), counts[message.topic()]
+                if number is not None:
+                    mine[message.partition()] = max(mine[message.partition()], number + 1)
+            return counts
 
-    def commit(self) -> None:
-        """End the transaction."""
-        with self._step("the transaction is not committed"):
-            self._producer.commit_transaction(self._to.timeout)
+    def append(self, batches: Sequence[Batch]) -> Sequence[int]:
+        """Send batches to the servers that lead their partitions, and wait until all copies have them."""
+        found: dict[int, int] = {}
+        with self._step("messages are not taken"):
+            shares: dict[int, list[int]] = {}
+            for place, batch in enumerate(batches):
+                shares.setdefault(self._leader(batch), []).append(place)
+            for leader, share in shares.items():
+                bases = self._server(leader).produce(_requests((batches[place] for place in share), self._to.compression))
+                found |= {place: base + len(batches[place].messages) for place, base in zip(share, bases, strict=True)}
+        return [found[place] for place in range(len(batches))]
+
+    def _leader(self, batch: Batch) -> int:
+        if (batch.topic, batch.partition) not in self._leaders:
+            self._find_leaders()
+        leader = self._leaders.get((batch.topic, batch.partition), -1)
+        if leader not in self._addresses:
+            raise LogError(f"{batch.topic} [{batch.partition}] has no server that leads it")
+        return leader
+
+    def _find_leaders(self) -> None:
+        cluster = self._admin.list_topics(timeout=self._to.timeout)
+        self._addresses = {number: (server.host, server.port) for number, server in cluster.brokers.items()}
+        self._leaders = {
+            (name, number): partition.leader for name, topic in cluster.topics.items() for number, partition in topic.partitions.items()
+        }
+
+    def close(self) -> None:
+        """End the connections."""
+        for server in self._servers.values():
+            server.close()
+        self._servers.clear()
+
+    def _server(self, number: int) -> Server:
+        if number not in self._servers:
+            self._servers[number] = Server(self._addresses[number], self._to.client, self._to.timeout)
+        return self._servers[number]
+
+
+def _requests(batches: Iterable[Batch], compression: str) -> Iterator[list[tuple[Batch, bytes]]]:
+    """Pack batches into requests, of which each takes one of a partition at most, while the server works on those before."""
+    request: list[tuple[Batch, bytes]] = []
+    partitions: set[tuple[str, int]] = set()
+    size = 0
+    for batch in batches:
+        written, partition = record_batch(batch, compression), (batch.topic, batch.partition)
+        if request and (size + len(written) > REQUEST_BYTES or partition in partitions):
+            yield request
+            request, partitions, size = [], set(), 0
+        request.append((batch, written))
+        partitions.add(partition)
+        size += len(written)
+    if request:
+        yield request

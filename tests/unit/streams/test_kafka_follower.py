@@ -10,13 +10,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import fastavro
 import pyarrow as pa
 import pytest
-from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ConfigResource, ResourcePatternType, ResourceType
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    ConfigResource,
+    NewPartitions,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from fink.commits import FollowerPosition
 from fink.config import KafkaOutSettings
@@ -24,7 +33,7 @@ from fink.errors import FollowerError
 from fink.streams.kafka_follower import KafkaFollower, destination, topic_name
 from fink.streams.kafka_link import ProcessLink
 from fink.streams.kafka_log import KafkaLog
-from fink.streams.kafka_session import LogError
+from fink.streams.kafka_session import Batch, LogError, Session
 from kafka_fixture import USERS, Kafka
 from recorded_commits import EXPECTED, NEW, OLD, Recorded, filled, packets_of
 
@@ -245,32 +254,88 @@ def test_what_a_watchlist_says_of_an_alert_goes_with_it(survey: str, place: tupl
 # What may end or fail
 
 
-def open_transaction(stage: Stage, archive: Recorded) -> KafkaLog:
-    """Leave a session where a run is killed between producing and committing: everything is sent, nothing is committed."""
-    log = KafkaLog(destination(stage.settings()))
-    log.read(committed=True)
-    log.fence()
-    log.shapes([topic_name(stage.own("fast"), "ztf")])
-    log.begin()
-    for message in KafkaFollower(archive, stage.settings())._next_delivery().messages:
-        log.send(topic_name(stage.own("fast"), "ztf"), 0, b"{}", message.value)
-    assert log._producer.flush(30) == 0
-    return log
+class Interrupted(KafkaLog):
+    """A log whose process is gone when it is to record that everything was sent, or when half of it was."""
+
+    half = False
+    recorded = 0
+
+    def append(self, batches: Sequence[Batch]) -> Sequence[int]:
+        if self.half:
+            super().append(batches[: len(batches) // 2])
+            raise LogError("killed in the middle")
+        return super().append(batches)
+
+    def record(self, values: Mapping[bytes, bytes]) -> None:
+        self.recorded += 1
+        if self.recorded > 1:
+            raise LogError("killed before the end")
+        super().record(values)
 
 
-def test_what_a_killed_run_sent_and_did_not_commit_is_never_seen(stage: Stage) -> None:
+@pytest.mark.parametrize("half", [True, False])
+def test_what_a_killed_run_sent_is_not_sent_again(stage: Stage, half: bool) -> None:
     archive = stage.archive(filled())
-    killed = open_transaction(stage, archive)
-    assert len(stage.kafka.messages(topic_name(stage.own("fast"), "ztf"), "read_uncommitted")) > 0
+    log, to = Interrupted(destination(stage.settings())), destination(stage.settings())
+    log.half = half
+    session = Session(log, to)
+    assert session.open(archive.id) is None
+    delivery = KafkaFollower(archive, stage.settings())._next_delivery()
+    with pytest.raises(LogError, match="killed"):
+        session.deliver(delivery)
+    sent = stage.all_alerts()
+    assert sum(map(len, sent.values())) > 0
+    assert (sent == EXPECTED) is not half
+    archive.add({"fast": [20]})
+    follower = stage.follower(archive)
+    assert follower.finish() == 5
+    expected = {**EXPECTED, "fast": [*EXPECTED["fast"], 20]}
+    assert stage.all_alerts() == expected
+    # it was not dead after all
+    log.recorded, log.half = 0, False
+    with pytest.raises(LogError):
+        session.deliver(delivery)
+    archive.add({"slow": [30]})
+    assert follower.finish() == 6
+    follower.close()
+    log.close()
+    assert stage.all_alerts() == {**expected, "slow": [*expected["slow"], 30]}
+
+
+def test_topics_have_no_gaps_and_no_markers(stage: Stage) -> None:
+    archive = stage.archive(filled())
+    for alert in range(20, 25):
+        follower = stage.follower(archive)
+        follower.finish()
+        follower.close()
+        archive.add({"fast": [alert]})
+    topic = topic_name(stage.own("fast"), "ztf")
+    messages = stage.kafka.messages(topic)
+    for partition in range(3):
+        offsets = [message.offset() for message in messages if message.partition() == partition]
+        assert offsets == list(range(stage.kafka.watermarks(topic, partition)[1]))
+
+
+def test_a_topic_that_grows_or_is_made_anew_is_used_as_it_is(stage: Stage) -> None:
+    archive = stage.archive(filled())
     follower = stage.follower(archive)
     follower.finish()
-    assert stage.all_alerts() == EXPECTED
-    with pytest.raises(LogError):
-        killed.commit()
-    archive.add({"fast": [20]})
-    assert follower.finish() == 5
     follower.close()
-    assert stage.alerts("fast") == [*EXPECTED["fast"], 20]
+    topic, admin = topic_name(stage.own("fast"), "ztf"), stage.kafka.admin()
+    admin.create_partitions([NewPartitions(topic, 9)])[topic].result(30)
+    again = stage.follower(archive)
+    for alert in range(20, 40):
+        archive.add({"fast": [alert]})
+        again.finish()
+    again.close()
+    assert stage.alerts("fast") == [*EXPECTED["fast"], *range(20, 40)]
+    assert max(message.partition() for message in stage.kafka.messages(topic)) > 2
+    admin.delete_topics([topic])[topic].result(30)
+    archive.add({"fast": [40]})
+    last = stage.follower(archive)
+    last.finish()
+    last.close()
+    assert stage.alerts("fast") == [40]
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
