@@ -115,7 +115,7 @@ class Question:
             wide = searches.widened(self.archive, part, own)
             for name in keep:
                 wide = wide if name in wide.column_names else wide.append_column(name, part[name])
-            at_query = {name: values for name, values in runtime_columns(self.survey, wide).items() if name in needs}
+            at_query = {name: values for name, values in runtime_columns(self.survey, wide).items() if name in needs} if needs else {}
             return self.table(wide, names, {**at_query, **more(wide)})
 
         if rows.num_rows <= rows_at_once(len(names)):
