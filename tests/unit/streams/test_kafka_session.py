@@ -190,7 +190,8 @@ def test_a_session_that_outlives_its_run_loses_and_repeats_nothing() -> None:
 def test_others_write_to_the_topics_and_topics_grow_at_any_instant() -> None:
     instants = range(1, length() + 1)
     happenings: tuple[Fault, ...] = ("stranger", "grow")
-    all_worlds = list(product(instants, happenings, instants, ("run", "late run"), (5, 20)))
+    ends: tuple[Fault, ...] = ("run", "late run")
+    all_worlds = list(product(instants, happenings, instants, ends, (5, 20)))
     chosen = random.Random(2).sample(all_worlds, 3000)
     worlds = (World(Quick(), faults={first: happens, second: fault}, resume=second + gap) for first, happens, second, fault, gap in chosen)
     assert wrong(worlds)[1] == []
