@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pyarrow as pa
 
 from fink import catalogs
@@ -85,7 +87,9 @@ def _solar_system(question: Question, text: str) -> Answer:
     """Give number, name and designation of solar-system objects, and how the survey writes them."""
     origins = frozenset({"solar system"})
     found = resolve(text, question.archive, question.settings, origins=origins, limit=question["nmax"]) if text else []
-    rows = [(each, name) for each in found for name in ([one["object_id"] for one in each.objects] or [None])]
+    rows: list[tuple[Found, str | None]] = []
+    for each in found:
+        rows += [(each, one["object_id"]) for one in each.objects] or [(each, None)]
     prefix = "i:" if question.survey == "ztf" else "r:"
     designation = "ssnamenr" if question.survey == "ztf" else "mpcDesignation"
     numbers = [next((alias for alias in (*each.aliases, each.name) if alias.isdigit()), None) for each, _ in rows]
@@ -100,7 +104,7 @@ def _solar_system(question: Question, text: str) -> Answer:
     return _table(question, {prefix + name: values for name, values in columns.items()})
 
 
-def _table(question: Question, columns: dict[str, tuple[list[object], Column]]) -> TableAnswer:
+def _table(question: Question, columns: Mapping[str, tuple[Sequence[object], Column]]) -> TableAnswer:
     asked = question.wanted({name: column for name, (_, column) in columns.items()})
     table = pa.table({name: pa.array(columns[name][0], columns[name][1].type) for name in asked})
     return TableAnswer(table, asked)

@@ -96,7 +96,8 @@ def ring_to_nested(order: int, pixel: NDArray[np.int64]) -> NDArray[np.int64]:
     first = np.where(in_cap | ((ring - n) % 2 == 0), 0.5, np.where(south, 0.0, 1.0))
     longitude = np.where(in_cap, 90.0 / ring, 90.0 / n) * (place - first)
     latitude = np.degrees(np.arcsin(z))
-    return healpix(order, np.where(south, 360.0 - longitude, longitude) % 360.0, np.where(south, -latitude, latitude))
+    nested: NDArray[np.int64] = healpix(order, np.where(south, 360.0 - longitude, longitude) % 360.0, np.where(south, -latitude, latitude))
+    return nested
 
 
 def as_bytes(sent: Any) -> bytes:
@@ -163,6 +164,7 @@ def _unpacked(data: bytes) -> bytes:
 
 def _of_table(table: Any, header: Any) -> Skymap:
     columns = {name.upper(): name for name in table.names}
+    pixel: NDArray[np.int64] | None
     if "UNIQ" in columns:
         uniq = np.asarray(table[columns["UNIQ"]], np.int64)
         order = (np.frexp(uniq.astype(np.float64) / 4.0)[1].astype(np.int64) - 1) // 2
