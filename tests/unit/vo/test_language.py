@@ -44,7 +44,7 @@ def test_top_and_offset() -> None:
     ],
 )
 def test_what_is_not_adql_is_refused_and_told(text: str, told: str) -> None:
-    with pytest.raises(QueryError, match="(?s).*") as error:
+    with pytest.raises(QueryError) as error:
         parse(text)
     assert told in str(error.value)
 
