@@ -55,3 +55,61 @@ def test_an_archive_that_is_not_there_takes_no_place(tmp_path: Path) -> None:
     for _ in range(3):
         with pytest.raises(ArchiveError, match="no archive"), live.reading(patience=0.1):
             pass
+
+
+def test_askers_share_a_reader_until_it_is_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sky, opened = SmallSky(), list[EmbeddedArchive]()
+
+    def open_reader() -> EmbeddedArchive:
+        opened.append(EmbeddedArchive.reader(tmp_path / "a"))
+        return opened[-1]
+
+    with create(tmp_path / "a") as archive:
+        archive.apply(outcome(sky.night(NIGHTS[0])))
+        live = LiveArchive(open_reader, readers=8)
+        with live.reading() as first, live.reading() as second:
+            assert first is second
+            monkeypatch.setattr(module, "FRESH", 0.0)
+            archive.apply(outcome(sky.night(NIGHTS[1])))
+            with live.reading() as third:
+                # those who ask already are answered as of the commit that they began with
+                assert (first.last_commit(), third.last_commit()) == (1, 2)
+        for _ in range(5):
+            with live.reading() as reader:
+                assert reader.last_commit() == 2
+        live.close()
+    assert len(opened) == 2
+
+
+def test_many_askers_at_once_each_see_one_commit_and_never_an_older_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FRESH", 0.0)
+    sky, seen, mixed = SmallSky(), list[list[int]](), list[tuple[int, int]]()
+    with create(tmp_path / "a") as archive:
+        archive.apply(outcome(sky.night(NIGHTS[0])))
+        live = LiveArchive(lambda: EmbeddedArchive.reader(tmp_path / "a"), readers=6)
+        done = threading.Event()
+
+        def ask() -> None:
+            mine: list[int] = []
+            while not done.is_set() or len(mine) < 2:
+                with live.reading() as reader:
+                    before = reader.last_commit()
+                    rows = reader.sql("SELECT max(commit) AS last FROM alerts")["last"][0].as_py()
+                    mixed.append((before, reader.last_commit()))
+                    mine.append(before)
+                    assert rows <= before
+            seen.append(mine)
+
+        threads = [threading.Thread(target=ask) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for night in NIGHTS[1:]:
+            archive.apply(outcome(sky.night(night)))
+        done.set()
+        for thread in threads:
+            thread.join(60)
+        live.close()
+    assert len(seen) == 6
+    assert all(before == after for before, after in mixed)
+    assert all(mine == sorted(mine) for mine in seen)
+    assert max(map(max, seen)) == len(NIGHTS)
