@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fink.errors import ArchiveError, ConfigError, HeldError, SchemaError, did_you_mean
+from fink.errors import ArchiveError, ConfigError, HeldError, NotFoundError, SchemaError, did_you_mean
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -286,6 +286,32 @@ def followers(archive: EmbeddedArchive, settings: Settings) -> list[Follower]:
     return made
 
 
+def configured_followers(settings: Settings) -> list[str]:
+    """Give the names of the followers that the settings ask for."""
+    files = [f"files:{settings.files.folder.resolve()}"] if settings.files.folder is not None else []
+    return [*files, *([f"kafka:{settings.kafka_out.name}"] if settings.kafka_out.servers else [])]
+
+
+def forget_follower(archive: EmbeddedArchive, settings: Settings, name: str) -> dict[str, Any]:
+    """Forget a follower that is not configured any more, and say what it had not delivered.
+
+    Raises
+    ------
+    NotFoundError
+        If the archive knows no such follower.
+    ConfigError
+        If the settings still ask for it.
+    """
+    states = {state["follower"]: state for state in follower_states(archive)}
+    if name not in states:
+        known = f"it knows {', '.join(states)}" if states else "it knows none"
+        raise NotFoundError(f"the archive {settings.archive} knows no follower {name}{did_you_mean(name, states)}; {known}")
+    if name in configured_followers(settings):
+        raise ConfigError(f"the settings still ask for the follower {name}; take it out of them first, or it would begin anew")
+    archive.forget_follower(name)
+    return states[name]
+
+
 def run(
     source: Source,
     archive: EmbeddedArchive,
@@ -343,7 +369,10 @@ def request_handlers(archive: EmbeddedArchive, settings: Settings) -> dict[str, 
         with_schemas = settings.model_copy(update={"surveys": SurveySettings(**arguments["surveys"])})
         return {"tried": len(items), "archived": replay_quarantine(archive, with_schemas, items)}
 
-    return {"compact": compact, "replay": replay}
+    def forget(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        return forget_follower(archive, settings, arguments["follower"])
+
+    return {"compact": compact, "replay": replay, "forget": forget}
 
 
 def ask(settings: Settings, kind: str, arguments: Mapping[str, Any], seconds: float = 3600) -> Mapping[str, Any]:

@@ -255,6 +255,13 @@ class EmbeddedArchive(Queries):
         changes.put("followers", name.encode(), orjson.dumps(asdict(FollowerPosition(commit, checksum, dict(undeliverable or {})))))
         self._store.write(changes)
 
+    def forget_follower(self, name: str) -> None:
+        """Forget a follower that will not come again: what it has not delivered is not kept for it any longer."""
+        self._opened_for_writing()
+        changes = self._store.changes()
+        changes.delete("followers", name.encode())
+        self._store.write(changes)
+
     def maintain(self) -> None:
         """Do between commits what keeps the archive tidy: compaction (beside the stream), retention, removal of replaced files."""
         self._writer()

@@ -58,6 +58,7 @@ archive_app = group("Look after the archive.")
 area_app = group("Areas of the sky of your own, as substreams; switched, listed and removed with fink filter.")
 catalogs_app = group("Catalogues: what is known at each place of the sky, matched with every alert.")
 config_app = group("Look at the settings and check them.")
+followers_app = group("Followers: who delivers what is committed, and how far each has come.")
 filter_app = group("Filters: the conditions that define substreams, built-in ones and your own.")
 module_app = group("Science modules: what is measured on each alert.")
 quarantine_app = group("Items that could not be read: list, show, export or replay them.")
@@ -71,6 +72,7 @@ for name, part in {
     "catalogs": catalogs_app,
     "config": config_app,
     "filter": filter_app,
+    "followers": followers_app,
     "module": module_app,
     "quarantine": quarantine_app,
     "services": services_app,
