@@ -66,6 +66,10 @@ crash-test: env  ## Kill the broker at N random instants and compare with an und
 crash-test-kafka: env  ## The same from Kafka to Kafka, and a fifteenth of the kills to the server  [N=300]
 	@$(BIN)/python -m benchmarks.crash_kafka --n $(if $(filter command line environment,$(origin N)),$(N),300)
 
+.PHONY: fuzz-api
+fuzz-api: env  ## Ask the interface N questions that nobody would ask; none may be answered by a server error  [N=50000]
+	@$(BIN)/python -m benchmarks.fuzz_api --n $(if $(filter command line environment,$(origin N)),$(N),50000) $(ARGS)
+
 .PHONY: docs
 docs: env  ## Build the documentation into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

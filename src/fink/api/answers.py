@@ -81,7 +81,7 @@ def headers_of(warnings: Sequence[str], cursor: str | None = None) -> dict[str, 
 
 def _in_a_header(text: str) -> str:
     """Make a text fit for a header: printable ASCII, and not too long for those on the way."""
-    return "".join(letter if " " <= letter <= "~" else "?" for letter in text)[:4000]
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in text)[:4000].strip()
 
 
 def response_of(
@@ -120,8 +120,13 @@ _STATUS: tuple[tuple[type[FinkError], int, str], ...] = (
 def problem(error: FinkError, instance: str) -> Response:
     """Say what went wrong, as a problem document (RFC 9457)."""
     status, title = next(((status, title) for kind, status, title in _STATUS if isinstance(error, kind)), (400, _WRONG))
-    body = {"type": "about:blank", "title": title, "status": status, "detail": str(error), "instance": instance}
-    return Response(orjson.dumps(body), status, _headers(error), media_type="application/problem+json")
+    return problem_document(status, title, str(error), instance, _headers(error))
+
+
+def problem_document(status: int, title: str, detail: str, instance: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Write a problem document."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "instance": instance}
+    return Response(orjson.dumps(body), status, headers, media_type="application/problem+json")
 
 
 def _headers(error: FinkError) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
+from http import HTTPStatus
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -12,12 +13,13 @@ from fastapi import Depends, FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
+from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
 from starlette.responses import Response, StreamingResponse
 
 from fink.api import jobs, transfers, users
 from fink.api.access import needs
-from fink.api.answers import FORMATS, PartsAnswer, headers_of, problem, response_of
+from fink.api.answers import FORMATS, PartsAnswer, headers_of, problem, problem_document, response_of
 from fink.api.arguments import read_arguments
 from fink.api.bodies import read_body
 from fink.api.desk import BASE, Desk
@@ -85,6 +87,7 @@ def build_application(archive: LiveArchive, vocabulary: Mapping[str, Column], se
     application.state.desk = desk
     application.add_exception_handler(FinkError, _on_error)
     application.add_exception_handler(RequestValidationError, _on_invalid)
+    application.add_exception_handler(HTTPException, _on_refusal)
     # those of no survey first: a survey may have a route of the same name
     for part in (users, jobs, transfers):
         part.mount(application)
@@ -116,8 +119,16 @@ def _on_error(request: Request, error: Exception) -> Response:
 
 def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    told = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
+    # where it stands begins with body, query or path, which the asker knows
+    told = "; ".join(f"{'.'.join(map(str, each['loc'][1:])) or 'body'}: {each['msg']}" for each in error.errors())
     return problem(RequestError(told), request.url.path)
+
+
+def _on_refusal(request: Request, error: Exception) -> Response:
+    """Say in the one shape what the framework refuses by itself: a path or method that there is not, a body that is not JSON."""
+    assert isinstance(error, HTTPException)
+    detail = f"{request.method} {request.url.path}: {error.detail}; /api/docs names what there is"
+    return problem_document(error.status_code, str(HTTPStatus(error.status_code).phrase), detail, request.url.path, error.headers)
 
 
 async def _given(request: Request) -> dict[str, Any]:

@@ -93,6 +93,8 @@ def described(application: FastAPI, known: Mapping[str, Mapping[str, Any]]) -> d
                 if of_route is not None:
                     operation |= documented(of_route, method, known[survey])
                 _complete(operation, route)
+                _with_examples(operation, components["schemas"])
+    _with_links(document["paths"])
     _without_their_errors(components["schemas"])
     return document
 
@@ -111,7 +113,6 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
     responses.pop("422", None)
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     operation["responses"] = responses | {status: {"description": about, "content": content} for status, about in told.items()}
-    _with_example(operation)
 
 
 def _words(scopes: set[str]) -> list[str]:
@@ -125,12 +126,26 @@ def _needed(dependant: Dependant) -> tuple[set[str], bool]:
     return scopes, any(getattr(call, "costly", False) for call in calls)
 
 
-def _with_example(operation: dict[str, Any]) -> None:
-    """Give each parameter of FastAPI's own an example where its declaration has one."""
+def _with_examples(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None:
+    """Give each parameter, and the body, an example where their declarations have some."""
     for parameter in operation.get("parameters", []):
         shown = parameter["schema"].get("examples")
         if shown and "example" not in parameter:
             parameter["example"] = shown[0]
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    of = schemas.get(body.get("schema", {}).get("$ref", "").rpartition("/")[2], {})
+    if of and "example" not in body:
+        body["example"] = {name: each["examples"][0] for name, each in of["properties"].items() if "examples" in each}
+
+
+def _with_links(paths: Mapping[str, Any]) -> None:
+    """Say of what is made under which names it is found later."""
+    for path, methods in paths.items():
+        for status, response in methods.get("post", {}).get("responses", {}).items():
+            later = [each for below, known in paths.items() if below.startswith(path + "/{name}") for each in known.values()]
+            if status in ("201", "202") and later:
+                names = {"name": "$response.body#/name"}
+                response["links"] = {each["summary"]: {"operationId": each["operationId"], "parameters": names} for each in later}
 
 
 def _without_their_errors(schemas: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -158,7 +159,7 @@ def _question(jobs: Jobs, job: Job, archive: EmbeddedArchive, settings: Settings
     values, warnings = read_arguments(_without_limits(route), job.request["arguments"], tai=survey == "lsst")
     answer = route.answer(Question(archive, survey, declared_columns(), values, warnings, settings))
     if isinstance(answer, PartsAnswer):
-        return jobs.write(job, answer.parts(), answer.meanings, answer.rows)
+        return jobs.write(job, chain((answer.schema.empty_table(),), answer.parts()), answer.meanings, answer.rows)
     if not isinstance(answer, TableAnswer):
         raise RequestError(f"{job.request['path']} gives no table; ask it without a job")
     return jobs.write(job, parts_of(answer.table), answer.meanings, answer.table.num_rows)

@@ -25,7 +25,6 @@ Trier = Annotated[Asker, Depends(needs("read", costly=True))]
 ANONYMOUS = "anonymous"
 """Whose the substreams are of askers without a token, where a server lets them keep any."""
 
-_EXAMPLE = "my_risers"
 _MOC = {
     "requestBody": {
         "required": True,
@@ -34,7 +33,10 @@ _MOC = {
     }
 }
 
-Name = Annotated[str, Query(description="Name of the substream, which is that of its topic and feed")]
+_NAME = "Name of the substream, which is that of its topic and feed"
+Mine = Annotated[bool, Query(description="Only your own")]
+ListName = Annotated[str, Query(description=_NAME, examples=["my_galaxies"])]
+AreaName = Annotated[str, Query(description=_NAME, examples=["my_field"])]
 Where = Annotated[str, Query(description="Only alerts that this condition takes too")]
 About = Annotated[str, Query(description="What it holds, in one sentence")]
 Surveys = Annotated[list[str] | None, Query(description="Only this survey; may be repeated")]
@@ -48,7 +50,7 @@ Days = Annotated[int | None, Query(description="Days that are looked at, up to t
 class NewFilter(Body):
     """A filter that is to be."""
 
-    name: str = Field(description="Name of the substream, which is that of its topic and feed", examples=[_EXAMPLE])
+    name: str = Field(description=_NAME, examples=["my_risers"])
     where: str = Field(description="Its condition", examples=["is_transient AND mag < 18"])
     about: str | None = Field(None, description="What it holds, in one sentence", examples=["Bright transients"])
     surveys: list[str] | None = Field(None, description="The surveys it applies to; none means all", examples=[["ztf"]])
@@ -94,8 +96,8 @@ def _told(substreams: Substreams, name: str, trial: Trial, status: int) -> Respo
     return response_of(substreams.one(name) | {"trial": report(trial, {})}, status=status)
 
 
-def listed(desk: AtDesk, asker: Annotated[Asker, Depends(needs("read"))], mine: bool = False) -> Response:
-    """List every user's filters, watchlists and areas as they stand; with ``mine`` one's own only."""
+def listed(desk: AtDesk, asker: Annotated[Asker, Depends(needs("read"))], mine: Mine = False) -> Response:
+    """List every user's filters, watchlists and areas as they stand, or one's own only."""
     with _substreams(desk) as substreams:
         return response_of([each for each in substreams.listed() if not mine or each["owner"] == _owner(asker)])
 
@@ -160,7 +162,7 @@ def create_watchlist(
     asker: Writer,
     desk: AtDesk,
     body: Received,
-    name: Name,
+    name: ListName,
     radius: Radius = None,
     where: Where = "TRUE",
     about: About = "",
@@ -218,7 +220,7 @@ def create_area(
     asker: Writer,
     desk: AtDesk,
     body: Received,
-    name: Name,
+    name: AreaName,
     where: Where = "TRUE",
     about: About = "",
     survey: Surveys = None,

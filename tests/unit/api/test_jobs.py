@@ -174,12 +174,12 @@ def test_a_job_outlives_a_server_that_is_killed(served_archive: Path, tmp_path: 
 
 
 def test_a_job_that_takes_too_long_or_too_many_rows_fails(served_archive: Path, tmp_path: Path) -> None:
-    with opened(served_archive, tmp_path, serve__job_seconds="3", serve__rows_per_day="50") as server:
+    with opened(served_archive, tmp_path, serve__job_seconds="20", serve__rows_per_day="50") as server:
         headers = server.token()
-        long = server.client.post(f"{BASE}/jobs", json={"sql": SLOW}, headers=headers).json()["name"]
         many = server.client.post(f"{BASE}/jobs", json={"sql": "SELECT * FROM range(51)"}, headers=headers).json()["name"]
-        assert "serve.job_seconds" in server.ended("jobs", long, headers)["message"]
+        long = server.client.post(f"{BASE}/jobs", json={"sql": SLOW}, headers=headers).json()["name"]
         assert "more than the 50 rows" in server.ended("jobs", many, headers)["message"]
+        assert "serve.job_seconds" in server.ended("jobs", long, headers)["message"]
         some = server.client.post(f"{BASE}/jobs", json={"sql": "SELECT * FROM range(50)"}, headers=headers).json()["name"]
         assert server.ended("jobs", some, headers)["state"] == "done"
         refused = server.client.post(f"{BASE}/jobs", json={"sql": "SELECT 1"}, headers=headers)
