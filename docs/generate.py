@@ -189,7 +189,7 @@ def decisions_list() -> str:
 def routes_list() -> str:
     """Write the routes of the interface with their arguments."""
     parts = []
-    for route in import_module("fink.api.application").ROUTES:
+    for route in import_module("fink.api.registry").ROUTES:
         rows = [(f"`{a.name}`", a.kind, "required" if a.required else a.default, a.about) for a in route.arguments]
         bases = ", ".join(f"`/{survey}/api/v1{route.path}`" for survey in route.surveys)
         parts.append(f"### {bases}\n\n{route.about}." + (f"\n\n{_table(('Argument', 'Kind', 'Default', 'Meaning'), rows)}" if rows else ""))

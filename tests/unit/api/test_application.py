@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fink.api.application import ROUTES
+from fink.api.registry import ROUTES
 from unit.api.conftest import Served
 
 

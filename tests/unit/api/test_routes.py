@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fink.api.application import ROUTES
+from fink.api.registry import ROUTES
 from fink.api.routes import Question, public_word
 from fink.archive.rows import declared_columns
 
