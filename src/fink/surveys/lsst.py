@@ -31,6 +31,7 @@ from fink.lightcurves import DETECTION, FORCED, LIMIT, Band, LightCurves, magnit
 from fink.sky import calendar_date, tai_to_utc
 from fink.surveys.fields import Field, Version, read_table, version_text
 from fink.surveys.mapping import Fields, Integers, MappedSurvey, Plain, Values
+from fink.surveys.names import PublicName, is_of_catalogue, public_name
 from fink.surveys.points import PointParts
 from fink.surveys.ucds import ucd_of
 
@@ -383,6 +384,10 @@ class Lsst(MappedSurvey):
     def night(self, fields: Fields) -> NDArray[np.int32]:
         """Give the night of each packet: the date of UTC - 12 h."""
         return _nights(_times(fields))
+
+    def packet_name(self, column: str) -> PublicName:
+        """Give the place of an added column: what catalogues say is under ``xm`` where it has no place of its own."""
+        return public_name(self.name, column, "xm" if is_of_catalogue(column) else self.group)
 
     def public_name(self, column: str) -> str:
         """Give the public name of a column: ``r:`` and the survey's own name of the field, else ``f:`` and that of what Fink adds."""

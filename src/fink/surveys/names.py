@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 
 
@@ -86,6 +88,18 @@ ALIASES: Mapping[str, dict[str, PublicName]] = MappingProxyType(
     }
 )
 """By survey and column: the names that users already know."""
+
+
+@cache
+def _catalogues() -> frozenset[str]:
+    """Name what is declared in the folder of catalogues, a file each."""
+    return frozenset(path.stem for path in (Path(__file__).parents[1] / "catalogs").glob("*.py"))
+
+
+def is_of_catalogue(column: str) -> bool:
+    """Say whether a column is what a catalogue says of an alert's match: its name begins with that of the catalogue's file."""
+    words = column.split("_")
+    return any("_".join(words[:count]) in _catalogues() for count in range(1, len(words)))
 
 
 def public_name(survey: str, column: str, group: str = "") -> PublicName:
