@@ -35,7 +35,9 @@ def listen(archive: LiveArchive, settings: Settings, ready: Callable[[str], None
     application = build_application(archive, vocabulary, settings)
     vo.mount(application, archive, vocabulary, settings)
     portal.mount(application, archive, vocabulary, settings)
-    server = uvicorn.Server(uvicorn.Config(application, log_level="warning", access_log=False, lifespan="off"))
+    # a live feed never ends by itself: whoever follows one is cut off after a moment, and comes back to the next server
+    config = uvicorn.Config(application, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=3)
+    server = uvicorn.Server(config)
     host, port = bound.getsockname()[:2]
     ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
     with closing(start_jobs(application)):
