@@ -87,7 +87,7 @@ def described(application: FastAPI, known: Mapping[str, Mapping[str, Any]]) -> d
     components.setdefault("schemas", {})["Problem"] = _PROBLEM
     for route in application.routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
-            for method in route.methods:
+            for method in route.methods or ():
                 operation = document["paths"][route.path_format][method.lower()]
                 of_route, survey = getattr(route.endpoint, "answers", (None, ""))
                 if of_route is not None:
@@ -122,7 +122,7 @@ def _words(scopes: set[str]) -> list[str]:
 def _needed(dependant: Dependant) -> tuple[set[str], bool]:
     """Find the scopes that a route's dependencies ask for."""
     calls = [each.call for each in dependant.dependencies]
-    scopes = {str(call.scope) for call in calls if hasattr(call, "scope")}
+    scopes = {str(getattr(call, "scope", "")) for call in calls} - {""}
     return scopes, any(getattr(call, "costly", False) for call in calls)
 
 

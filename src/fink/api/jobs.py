@@ -204,7 +204,7 @@ _WORK: Mapping[str, Work] = {
 
 def mount(application: FastAPI) -> None:
     """Add the routes."""
-    table = {"content": {media: {} for _, media in FORMATS.values()}}
+    table: dict[str, Any] = {"content": {media: {} for _, media in FORMATS.values()}}
     download = {"openapi_extra": {"responses": {"206": {"description": "The part that was asked for"}}}}
     for method, path, endpoint, more in (
         ("POST", "/jobs", submit, {"status_code": 202}),

@@ -40,7 +40,7 @@ def table_of(server: Open, kind: str, name: str, headers: dict[str, str]) -> Any
 
 def test_the_answer_of_a_job_is_that_of_the_route(server: Open) -> None:
     headers = server.token()
-    arguments = {"where": "mag < 21", "n": 500_000, "columns": "i:candid,i:magpsf,d:is_transient"}
+    arguments: dict[str, Any] = {"where": "mag < 21", "n": 500_000, "columns": "i:candid,i:magpsf,d:is_transient"}
     ordered = server.client.post(f"{BASE}/jobs", json={"path": "/ztf/api/v1/alerts", "arguments": arguments}, headers=headers)
     assert ordered.status_code == 202
     assert ordered.json()["state"] == "ordered"
