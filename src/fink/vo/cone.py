@@ -82,8 +82,7 @@ def _shaped(found: pa.Table, columns: Mapping[str, Column]) -> pa.Table:
     """Give exactly the columns wanted; in `id` the object's name or designation, or the alert's number."""
     if not found.num_rows:
         return pa.table({name: pa.array([], column.type) for name, column in columns.items()})
-    names = [found[name] for name in ("object_id", "sso_name") if name in found.column_names]
-    found = found.append_column("id", pc.coalesce(*names, pc.cast(found["alert_id"], pa.string())))
+    found = found.append_column("id", pc.coalesce(found["object_id"], pc.cast(found["alert_id"], pa.string())))
     there = set(found.column_names)
     return pa.table({name: found[name].cast(c.type) if name in there else pa.nulls(found.num_rows, c.type) for name, c in columns.items()})
 

@@ -17,7 +17,10 @@ from fink.vo.tables import Table
 VOTABLE = "application/x-votable+xml"
 LINKS = "ivo://ivoa.net/std/DataLink#links-1.1"
 
-SYSTEMS = '<COOSYS ID="icrs" system="ICRS"/>\n<TIMESYS ID="tai" timeorigin="2400000.5" timescale="TAI" refposition="TOPOCENTER"/>'
+_SYSTEMS = {
+    "icrs": '<COOSYS ID="icrs" system="ICRS"/>',
+    "tai": '<TIMESYS ID="tai" timeorigin="2400000.5" timescale="TAI" refposition="TOPOCENTER"/>',
+}
 _SYSTEM_OF = {"ra": "icrs", "dec": "icrs", "mjd": "tai", "first_mjd": "tai"}
 
 
@@ -52,7 +55,8 @@ def document(
     last = [Info("QUERY_STATUS", "OVERFLOW", "there are more rows than were asked for or may be given; see MAXREC")] if overflow else []
     refs = references(meanings)
     remarks = (Info("QUERY_STATUS", "OK"), *infos)
-    dressing = Dressing("1.4", binary, about, remarks, last, SYSTEMS if refs else "", behind, refs=refs)
+    heading = "\n".join(text for name, text in _SYSTEMS.items() if name in refs.values())
+    dressing = Dressing("1.4", binary, about, remarks, last, heading, behind, refs=refs)
     return write_votable(table, meanings, dressing)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -183,7 +183,7 @@ def _column_row(index: int, table: Table, column: Column) -> dict[str, Any]:
     datatype, arraysize = vo_type(column.type)
     return {
         "table_name": table.full_name,
-        "column_name": column.name,
+        "column_name": shown_name(column),
         "datatype": datatype,
         "arraysize": arraysize,
         "description": column.about,
@@ -196,20 +196,51 @@ def _column_row(index: int, table: Table, column: Column) -> dict[str, Any]:
     }
 
 
+def shown_name(column: Column) -> str:
+    """Give the name of a column as a query has to write it: in quotes where ADQL itself uses the word."""
+    return '"size"' if column.name == "size" else column.name
+
+
 def is_indexed(table: Table, column: Column) -> bool:
     """Say whether a condition on a column finds its rows without a look at all of them."""
     return table.has_sky and column.name in ("ra", "dec", "object_id")
 
 
-def keys_of(survey: str) -> tuple[tuple[str, str, str, str, str], ...]:
-    """Give the keys between a survey's tables: identity, from table, to table, column, meaning."""
-    return (
-        (f"{survey}_object", f"{survey}.alerts", f"{survey}.objects", "object_id", "The object of an alert"),
-        (f"{survey}_alert", f"{survey}.points", f"{survey}.alerts", "alert_id", "The alert that brought a point"),
-    )
+@dataclass(frozen=True)
+class Key:
+    """A column of a table that refers to one of another."""
+
+    identity: str
+    from_table: str
+    from_column: str
+    target_table: str
+    target_column: str
+    about: str
+
+
+def _keys() -> Iterator[Key]:
+    for survey in SURVEYS:
+        alerts, objects, points = (f"{survey}.{kind}" for kind in ("alerts", "objects", "points"))
+        yield Key(f"{survey}_object", alerts, "object_id", objects, "object_id", "The object of an alert")
+        yield Key(f"{survey}_alert", points, "alert_id", alerts, "alert_id", "The alert that brought a point")
+    for table, column, target, of_target in (
+        ("tables", "schema_name", "schemas", "schema_name"),
+        ("columns", "table_name", "tables", "table_name"),
+        ("keys", "from_table", "tables", "table_name"),
+        ("keys", "target_table", "tables", "table_name"),
+        ("key_columns", "key_id", "keys", "key_id"),
+    ):
+        yield Key(f"{table}_{column}", f"tap_schema.{table}", column, f"tap_schema.{target}", of_target, "")
+
+
+KEYS = tuple(_keys())
+"""Every key."""
 
 
 def _key_rows() -> dict[str, list[dict[str, Any]]]:
-    every = [key for survey in SURVEYS for key in keys_of(survey)]
-    keys = [{"key_id": k, "from_table": a, "target_table": b, "description": about} for k, a, b, _, about in every]
-    return {"keys": keys, "key_columns": [{"key_id": k, "from_column": c, "target_column": c} for k, _, _, c, _ in every]}
+    keys = [
+        {"key_id": key.identity, "from_table": key.from_table, "target_table": key.target_table, "description": key.about or None}
+        for key in KEYS
+    ]
+    columns = [{"key_id": key.identity, "from_column": key.from_column, "target_column": key.target_column} for key in KEYS]
+    return {"keys": keys, "key_columns": columns}

@@ -14,7 +14,7 @@ from fink.config import VoSettings
 from fink.errors import NotFoundError, did_you_mean
 from fink.vo.documents import element, xml
 from fink.vo.expressions import FUNCTIONS, GEOMETRIES
-from fink.vo.tables import SURVEYS, Table, is_indexed, keys_of
+from fink.vo.tables import KEYS, SURVEYS, Table, is_indexed, shown_name
 from fink.vo.tap import FORMATS
 
 _XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
@@ -135,11 +135,11 @@ def tableset(tables: Mapping[str, Table], *, name: str = "", brief: bool = False
 
 def _table(table: Table, *, brief: bool, tag: str = "table", spaces: str = "") -> str:
     columns = "" if brief else "".join(_column(table, column) for column in table.columns.values())
-    keys = [key for survey in SURVEYS for key in keys_of(survey) if key[1] == table.full_name and not brief]
+    keys = [key for key in KEYS if key.from_table == table.full_name and not brief]
     foreign = "".join(
-        f"<foreignKey>{element('targetTable', target)}<fkColumn>{element('fromColumn', column)}{element('targetColumn', column)}</fkColumn>"
-        f"{element('description', about)}</foreignKey>\n"
-        for _, _, target, column, about in keys
+        f"<foreignKey>{element('targetTable', key.target_table)}<fkColumn>{element('fromColumn', key.from_column)}"
+        f"{element('targetColumn', key.target_column)}</fkColumn>{element('description', key.about)}</foreignKey>\n"
+        for key in keys
     )
     kind = "view" if table.kind == "objects" else "table"
     about = f"{element('name', table.full_name)}{element('description', table.about)}"
@@ -152,7 +152,7 @@ def _column(table: Table, column: Column) -> str:
     flags = ("<flag>indexed</flag>" if is_indexed(table, column) else "") + ("<flag>principal</flag>" if column.indexed else "")
     standard = ' std="true"' if table.kind == "metadata" else ""
     return (
-        f"<column{standard}>{element('name', column.name)}{element('description', column.about)}"
+        f"<column{standard}>{element('name', shown_name(column))}{element('description', column.about)}"
         f"{element('unit', vo_unit(column.unit))}{element('ucd', column.ucd)}"
         f'<dataType xsi:type="vs:VOTableType"{array}>{datatype}</dataType>{flags}</column>\n'
     )
@@ -172,7 +172,7 @@ EXAMPLES = (
         "Objects around a position",
         "A cone search. Positions are found by the index, so it is quick whatever the archive holds.",
         "SELECT object_id, ra, dec, mjd, band, mag, n_alerts\nFROM lsst.objects\n"
-        "WHERE 1 = CONTAINS(POINT(ra, dec), CIRCLE(150.1, 2.2, 0.1))\nORDER BY mjd DESC",
+        "WHERE 1 = CONTAINS(POINT('ICRS', ra, dec), CIRCLE('ICRS', 150.1, 2.2, 0.1))\nORDER BY mjd DESC",
     ),
     Example(
         "Alerts of one object",
@@ -182,15 +182,16 @@ EXAMPLES = (
     Example(
         "The brightest sources of a night",
         "All alerts of a night are read from the lake.",
-        "SELECT TOP 20 object_id, ra, dec, band, mag\nFROM ztf.alerts\nWHERE night = 20251101 AND positive = TRUE\nORDER BY mag",
+        "SELECT TOP 20 object_id, ra, dec, band, mag\nFROM ztf.alerts\nWHERE night = 20251101 AND real_score > 0.5\nORDER BY mag",
     ),
     Example(
         "One source in both surveys",
         "Objects of LSST with one of ZTF within an arcsecond, in a small field.",
-        "SELECT l.object_id AS lsst_id, z.object_id AS ztf_id, 3600 * DISTANCE(POINT(l.ra, l.dec), POINT(z.ra, z.dec)) AS apart\n"
-        "FROM lsst.objects AS l JOIN ztf.objects AS z ON 1 = CONTAINS(POINT(l.ra, l.dec), CIRCLE(z.ra, z.dec, 1 / 3600.))\n"
-        "WHERE 1 = CONTAINS(POINT(l.ra, l.dec), CIRCLE(150.1, 2.2, 0.5))\n"
-        "AND 1 = CONTAINS(POINT(z.ra, z.dec), CIRCLE(150.1, 2.2, 0.5))",
+        "SELECT l.object_id AS lsst_id, z.object_id AS ztf_id, l.mag, z.mag\n"
+        "FROM lsst.objects AS l JOIN ztf.objects AS z\n"
+        "ON 1 = CONTAINS(POINT('ICRS', l.ra, l.dec), CIRCLE('ICRS', z.ra, z.dec, 1 / 3600.))\n"
+        "WHERE 1 = CONTAINS(POINT('ICRS', l.ra, l.dec), CIRCLE('ICRS', 150.1, 2.2, 0.5))\n"
+        "AND 1 = CONTAINS(POINT('ICRS', z.ra, z.dec), CIRCLE('ICRS', 150.1, 2.2, 0.5))",
     ),
     Example(
         "Columns about host galaxies",

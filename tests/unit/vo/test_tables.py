@@ -47,14 +47,15 @@ def test_tap_schema_describes_every_table_itself_too(ask: Ask, tables: Mapping[s
     listed = ask("SELECT t.table_name FROM tap_schema.tables AS t JOIN tap_schema.schemas AS s ON s.schema_name = t.schema_name")
     assert listed.table["table_name"].to_pylist() == list(tables)
     columns = ask("SELECT table_name, column_name FROM tap_schema.columns", rows=100_000).table.to_pylist()
-    assert {(row["table_name"], row["column_name"]) for row in columns} == {(n, c) for n, t in tables.items() for c in t.columns}
+    assert {(row["table_name"], row["column_name"].strip('"')) for row in columns} == {(n, c) for n, t in tables.items() for c in t.columns}
     keys = ask(
-        "SELECT k.from_table, k.target_table, c.from_column FROM tap_schema.keys AS k JOIN tap_schema.key_columns AS c USING (key_id)"
+        "SELECT k.from_table, k.target_table, c.from_column, c.target_column "
+        "FROM tap_schema.keys AS k JOIN tap_schema.key_columns AS c USING (key_id)"
     )
     for row in keys.table.to_pylist():
         assert row["from_column"] in tables[row["from_table"]].columns
-        assert row["from_column"] in tables[row["target_table"]].columns
-    assert keys.table.num_rows == 2 * len(SURVEYS)
+        assert row["target_column"] in tables[row["target_table"]].columns
+    assert keys.table.num_rows == 2 * len(SURVEYS) + 5
 
 
 def test_places_and_names_are_indexed(tables: Mapping[str, Table]) -> None:
