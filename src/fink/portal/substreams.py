@@ -56,7 +56,7 @@ def page_of_one(visit: Visit) -> Answer:
     found["nights"] = found["nights"][-_SHOWN_NIGHTS:]
     rule = rules.explained(found["where"], vocabulary()) if found["where"] not in ("", EVERYTHING) else None
     first, last = _chosen_nights(visit)
-    answer = {"survey": survey, "surveys": list(SERVED), "substream": found, "rule": rule}
+    answer: dict[str, Any] = {"survey": survey, "surveys": list(SERVED), "substream": found, "rule": rule}
     answer |= {"latest": latest(visit.archive, survey, name), "first": first, "last": last, "base": visit.base}
     answer |= {"live": live_feed(survey, name) if survey in SERVED and found["kind"] != "former" else None}
     return answer | {"trial": trial(visit, name, survey, (first, last)) if visit.query["try"] and found["where"] else None}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fink.archive.embedded import EmbeddedArchive
 from fink.archive.sql import query
+from fink.services.trials import ROWS
 from fink.sky import healpix
 
 ORDER = 5
@@ -117,7 +118,7 @@ def _step(due: list[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], list[M
 def tallies_of(archive: EmbeddedArchive, nights: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Tally]:
     """Count the alerts of some surveys' nights by class and by place."""
     dates, wanted = [night for _, night in nights], ", ".join(f"('{survey}', {int(night)})" for survey, night in nights)
-    with archive.connection(("rows",), {survey for survey, _ in nights}, (min(dates), max(dates))) as connection:
+    with archive.connection(ROWS, {survey for survey, _ in nights}, (min(dates), max(dates))) as connection:
         described = query(connection, "DESCRIBE alerts")["column_name"].to_pylist()
         named = f"coalesce({CLASS}, '')" if CLASS in described else "''"
         table = query(connection, f"SELECT survey, night, {named} AS class, ra, dec FROM alerts WHERE (survey, night) IN ({wanted})")

@@ -13,12 +13,16 @@ import pyarrow.compute as pc
 
 from fink import columns, filters, surveys
 from fink.archive.embedded import EmbeddedArchive
+from fink.archive.segments import Kind
 from fink.archive.sql import query
 from fink.columns import Column
 from fink.engines.plan import all_outputs
 from fink.engines.users import microseconds, take
 from fink.errors import RefusedError
 from fink.filters.users import Compiled, Places, UserSubstream, compile_substream
+
+ROWS: tuple[Kind, ...] = ("rows",)
+"""The files of the lake that questions about alerts need."""
 
 MONTH = 30
 """Days of the trial, up to the newest night of the archive."""
@@ -125,7 +129,7 @@ def try_out(
     wanted = [survey] if survey is not None else list(chosen.substream.surveys)
     span = _span(archive, days, night)
     # only the files that can hold any of it: of an archive of years, the rest is not even opened
-    with archive.connection(("rows",), wanted or list(surveys.registry()), (span.first, span.last)) as connection:
+    with archive.connection(ROWS, wanted or list(surveys.registry()), (span.first, span.last)) as connection:
         known = set(query(connection, "DESCRIBE alerts")["column_name"].to_pylist())
         within = _within(span, wanted)
         where = f"FROM {_with_nulls(chosen, known)} WHERE ({chosen.condition.to_sql()}) AND {within}"
