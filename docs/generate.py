@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -196,9 +197,24 @@ def routes_list() -> str:
     return "\n\n".join(parts)
 
 
+def orders_list() -> str:
+    """Write the routes that need a token or cost something, with the scope that each needs."""
+    build = import_module("fink.api.application").build_application
+    described = import_module("fink.api.documentation").described
+    paths = described(build(None, {}), {"ztf": {}, "lsst": {}})["paths"]
+    rows = [
+        (f"`{method.upper()} {path}`", each["summary"].rstrip("."), re.findall(r"with the scope (\w+)", each["description"]))
+        for path, methods in paths.items()
+        for method, each in methods.items()
+        if "security" in each
+    ]
+    return _table(("Request", "What it does", "Scope"), [(path, about, "".join(scope) or "–") for path, about, scope in rows])
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "<!-- benchmarks -->": benchmarks_table,
     "<!-- decisions -->": decisions_list,
+    "<!-- orders -->": orders_list,
     "<!-- routes -->": routes_list,
 }
 

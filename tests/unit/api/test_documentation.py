@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from collections.abc import Iterator
@@ -87,3 +88,18 @@ def test_it_says_what_a_token_is_needed_for_and_how_errors_look(document: dict[s
 def test_no_two_operations_have_one_name(document: dict[str, Any]) -> None:
     names = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(names) == len(set(names))
+
+
+def test_every_route_that_needs_a_token_is_on_its_page(document: dict[str, Any]) -> None:
+    path = Path(__file__).resolve().parents[3] / "docs" / "generate.py"
+    spec = importlib.util.spec_from_file_location("generate", path)
+    assert spec is not None
+    assert spec.loader is not None
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    page = generate.orders_list()
+    for path_, method, operation in operations(document):
+        if "security" in operation:
+            assert f"`{method.upper()} {path_}`" in page
+    assert "| write |" in page
+    assert "| order |" in page
