@@ -14,7 +14,7 @@ import orjson
 
 from fink.archive.applying import LAST, Applier, Step
 from fink.archive.history import history
-from fink.archive.index import ReaderFolder, Store, WriterLock, remove_stale_readers
+from fink.archive.index import ReaderFolder, Store, WriterLock, files_written, remove_stale_readers
 from fink.archive.lake import Lake, sync_folder
 from fink.archive.numbering import Numbering
 from fink.archive.queries import Queries
@@ -142,13 +142,14 @@ class EmbeddedArchive(Queries):
         if not (folder / "index" / "CURRENT").exists():
             raise ArchiveError(f"the archive {folder} has never been written; start fink run first")
         own = ReaderFolder(folder / "readers")
+        seen = files_written(folder / "index")
         try:
             store = Store(folder / "index", cache_megabytes=cache_megabytes, view=own.path / "index")
         except ArchiveError:
             own.close()
             raise
         archive = cls(folder, store, Lake(folder, writable=False), identity)
-        archive._reader = own
+        archive._reader, archive._seen = own, seen
         own.hold(archive._last[0])
         return archive
 
@@ -172,7 +173,7 @@ class EmbeddedArchive(Queries):
     def refresh(self) -> int:
         """Follow the writer, and give the number of the last commit that is answered from now on."""
         if self._reader is not None:
-            before, written = self._last, self._store.written()
+            before, written = self._last, files_written(self.folder / "index")
             self._store.catch_up()
             self._load()
             if self._last == before and written != self._seen:

@@ -292,11 +292,6 @@ class Store:
         self.close()
         self._open()
 
-    def written(self) -> frozenset[tuple[str, int]]:
-        """Give the names and sizes of the files that the writer writes: they change with everything that it does."""
-        files = ((entry.name, entry.stat()) for entry in os.scandir(self._folder) if not entry.name.startswith(("LOG", "LOCK")))
-        return frozenset((name, status.st_size) for name, status in files)
-
     def checkpoint(self, folder: Path) -> None:
         """Make a consistent copy of the store in a folder that is not there yet; files are linked where possible."""
         self._db.flush_wal(True)
@@ -342,6 +337,17 @@ def after_prefix(prefix: bytes) -> bytes | None:
     """Give the smallest key after all that begin with ``prefix``; None where there is none."""
     stripped = prefix.rstrip(b"\xff")
     return stripped[:-1] + bytes([stripped[-1] + 1]) if stripped else None
+
+
+def files_written(folder: Path) -> frozenset[tuple[str, int]]:
+    """Give the names and sizes of the files that a store's writer writes: they change with everything that it does."""
+    found = set()
+    for entry in os.scandir(folder):
+        # a file may go while the list is read
+        with suppress(FileNotFoundError):
+            if not entry.name.startswith(("LOG", "LOCK")):
+                found.add((entry.name, entry.stat().st_size))
+    return frozenset(found)
 
 
 class WriterLock:
