@@ -11,19 +11,9 @@ import numpy as np
 from markupsafe import Markup
 
 from fink.services.charts import BANDS, mollweide, nice_steps, sky_map
+from fink.services.light_curve_charts import SHAPES
 
 Curve = Mapping[str, Sequence[tuple[float, float, float, bool]]]
-
-_MARKS = {
-    "u": "m0-3 3 5h-6z",
-    "g": "m-2.6 0a2.6 2.6 0 1 0 5.2 0a2.6 2.6 0 1 0-5.2 0z",
-    "r": "m-2.3-2.3h4.6v4.6h-4.6z",
-    "i": "m0-3.2 3.2 3.2-3.2 3.2-3.2-3.2z",
-    "z": "m0 3-3-5h6z",
-    "y": "m-2.6-2.6 5.2 5.2m0-5.2-5.2 5.2",
-}
-"""A mark for each filter, so that colour is not all that tells them apart."""
-_PLAIN = "m-2-2h4v4h-4z"
 
 
 def spark(curve: Curve, width: int = 300, height: int = 112) -> Markup:
@@ -60,7 +50,7 @@ def spark(curve: Curve, width: int = 300, height: int = 112) -> Markup:
 
 def _marks(band: str, points: Sequence[tuple[float, float, float, bool]], x: Any, y: Any, low: float, high: float) -> list[str]:
     """Draw the points of one filter: detections filled, forced photometry hollow; those far outside are left out."""
-    mark = _MARKS.get(band, _PLAIN)
+    mark = SHAPES.get(band, SHAPES["u"]).format(r=2.6, d=5.2, h=1.3)
     kind = band if band in BANDS else "other"
     found = []
     for sure, name in ((False, "forced"), (True, "detection")):
