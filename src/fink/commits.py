@@ -222,6 +222,8 @@ class PlanRecord:
         Version of each map, catalogue and model that modules read.
     users
         Identity of the version of each user's substream that was on (see `fink.filters.users`).
+    fink
+        Version of Fink itself; empty in records of before it was kept.
     """
 
     columns: Mapping[str, str]
@@ -229,12 +231,14 @@ class PlanRecord:
     filters: Mapping[str, str] = field(default_factory=dict)
     artifacts: Mapping[str, str] = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict)
+    fink: str = ""
 
     def to_bytes(self) -> bytes:
         """Write the record as JSON, keys sorted, so that equal plans have equal bytes; columns keep their order."""
         record = {"columns": list(self.columns.items()), "modules": self.modules, "filters": self.filters, "artifacts": self.artifacts}
         # left out where there are none, so that such plans keep the identity that they had before users had substreams
         record |= {"users": self.users} if self.users else {}
+        record |= {"fink": self.fink} if self.fink else {}
         return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
 
     @property
@@ -246,7 +250,23 @@ class PlanRecord:
     def from_bytes(cls, data: bytes) -> Self:
         """Read what `to_bytes` wrote."""
         record = orjson.loads(data)
-        return cls(dict(record["columns"]), record["modules"], record["filters"], record.get("artifacts", {}), record.get("users", {}))
+        return cls(
+            dict(record["columns"]),
+            record["modules"],
+            record["filters"],
+            record.get("artifacts", {}),
+            record.get("users", {}),
+            record.get("fink", ""),
+        )
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What packets say of who made them: Fink's version, and one that changes with any module, map, catalogue or model."""
+        if not self.fink:
+            return {}
+        science = orjson.dumps([self.modules, self.artifacts], option=orjson.OPT_SORT_KEYS)
+        digest = hashlib.sha256(science).hexdigest()[:8]
+        return {"fink_broker_version": self.fink, "fink_science_version": f"{self.fink}+{digest}"}
 
     @property
     def standing(self) -> Self:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -177,6 +178,7 @@ def build_plan(
         modules={step.module.name: step.module.version for step in steps},
         filters={name: condition.canonical() for name, (_, condition) in selected.items()},
         artifacts={name: opened.version for step in steps for name, opened in step.artifacts.items() if opened is not None},
+        fink=version("fink"),
     )
     return Plan(steps, selected, vocabulary, record)
 

@@ -27,7 +27,7 @@ from fink.config import KafkaOutSettings
 from fink.errors import FollowerError, NotFoundError, RequestError, did_you_mean
 from fink.services.trials import vocabulary
 from fink.streams.kafka_transfer import TransferTopic, remove
-from fink.streams.output_packets import Added, output_packets
+from fink.streams.output_packets import output_packets
 from fink.surveys.public import public_columns, published
 from fink.tables import Packets
 
@@ -383,8 +383,9 @@ def _messages(archive: EmbeddedArchive, selection: Selection, alerts: pa.Table) 
     for schema, plan in kinds:
         mine = [i for i, packet in enumerate(found) if packet and packet[1] == schema and plans[i] == plan]
         bodies = Packets.from_bodies([packet[0] for i in mine if (packet := found[i])], schema)
-        added: Added = archive.plan(plan).columns
-        output = output_packets(rows.take(pa.array(mine)), bodies, added, surveys.registry()[selection.survey])
+        record = archive.plan(plan)
+        chosen, survey = rows.take(pa.array(mine)), surveys.registry()[selection.survey]
+        output = output_packets(chosen, bodies, record.columns, survey, record.versions)
         sent |= {i: (output.schemas[int(output.schema[row])], output.body(row)) for row, i in enumerate(mine)}
     yield from (sent[i] for i in sorted(sent))
 

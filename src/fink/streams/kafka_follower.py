@@ -20,7 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fink import surveys
-from fink.commits import Commit
+from fink.commits import Commit, PlanRecord
 from fink.config import KafkaOutSettings
 from fink.errors import FollowerError, NotFoundError
 from fink.streams import Committed
@@ -269,14 +269,15 @@ class KafkaFollower:
         """Give what the substreams took in a commit, in the order of its rows."""
         if not any(commit.selected.values()):
             return []
-        number, added = commit.number, self._archive.plan(commit.plan_id).columns if commit.plan_id else {}
+        number, record = commit.number, self._archive.plan(commit.plan_id) if commit.plan_id else PlanRecord({}, {})
+        added, versions = record.columns, record.versions
         try:
             rows, packets, taken = self._archive.selections(number)
-            messages = messages_of(commit.survey, rows, packets, added, taken, schemas)
+            messages = messages_of(commit.survey, rows, packets, added, taken, schemas, versions)
             for substream in sorted(name for name, count in commit.selected.items() if count and name not in taken):
                 rows, packets = self._archive.selected(number, substream)
                 mine = {substream: np.arange(len(packets))}
-                messages += messages_of(commit.survey, rows, packets, with_entries(added, rows), mine, schemas)
+                messages += messages_of(commit.survey, rows, packets, with_entries(added, rows), mine, schemas, versions)
         except NotFoundError as error:
             advice = "set kafka_out.start to now, under a new kafka_out.name"
             raise FollowerError(f"commit {number} cannot be sent to Kafka any more: {error}; {advice}") from error
@@ -284,7 +285,13 @@ class KafkaFollower:
 
 
 def messages_of(
-    survey: str, rows: pa.Table, packets: Packets, added: Added, taken: Mapping[str, NDArray[np.int64]], schemas: dict[bytes, int]
+    survey: str,
+    rows: pa.Table,
+    packets: Packets,
+    added: Added,
+    taken: Mapping[str, NDArray[np.int64]],
+    schemas: dict[bytes, int],
+    versions: Mapping[str, str],
 ) -> list[Message]:
     """Give the messages of alerts, substream by substream.
 
@@ -296,8 +303,10 @@ def messages_of(
         For each substream the rows that it took.
     schemas
         The schemas so far and their numbers; new ones are added.
+    versions
+        What the packets say of who made them.
     """
-    sent = output_packets(rows, packets, added, surveys.registry()[survey])
+    sent = output_packets(rows, packets, added, surveys.registry()[survey], versions)
     keys = [schemas.setdefault(schema, len(schemas)) for schema in sent.schemas]
     alerts = rows["alert_id"].to_pylist()
     objects = rows["object_id"].to_pylist() if "object_id" in rows.column_names else [None] * len(alerts)

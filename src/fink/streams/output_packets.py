@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -71,7 +72,9 @@ def avro_fields(added: Added) -> tuple[AvroField, ...]:
     return tuple(AvroField(name, _AVRO[kind]) for name, kind in added.items())
 
 
-def output_packets(rows: pa.Table, packets: Packets, added: Added, survey: Survey) -> OutputPackets:
+def output_packets(
+    rows: pa.Table, packets: Packets, added: Added, survey: Survey, versions: Mapping[str, str] = MappingProxyType({})
+) -> OutputPackets:
     """Make what is sent of alerts: their packets with the added columns behind them, under their public names.
 
     Parameters
@@ -84,9 +87,12 @@ def output_packets(rows: pa.Table, packets: Packets, added: Added, survey: Surve
         The columns that the plan of their commit added.
     survey
         Whose users the names are for.
+    versions
+        What the packets say of who made them: fields behind all others, with the same text in each.
     """
-    fields = public_fields(added, survey)
+    fields = (*public_fields(added, survey), *(AvroField(name, "string") for name in versions))
     columns = {survey.packet_name(column).path: _public_values(rows[column], survey.name, column) for column in added}
+    columns |= {name: pa.chunked_array([pa.repeat(pa.scalar(text), len(packets))]) for name, text in versions.items()}
     extra, offsets = encode_fields(fields, columns)
     buffer, ends = append_fields(packets.buffer, packets.starts, packets.ends, extra, offsets)
     schemas = tuple(output_schema(schema, fields) for schema in packets.schemas)

@@ -35,10 +35,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     made: dict[Any, list[Message]] = {}
     real = kafka_follower.messages_of
 
-    def remembered(survey: str, rows: pa.Table, packets: Any, added: Any, taken: Any, schemas: dict[bytes, int]) -> list[Message]:
+    def remembered(
+        survey: str, rows: pa.Table, packets: Any, added: Any, taken: Any, schemas: dict[bytes, int], *more: Any
+    ) -> list[Message]:
         key = (tuple(taken), tuple(rows["alert_id"].to_pylist()))
         if key not in made:
-            made[key] = real(survey, rows, packets, added, taken, schemas)
+            made[key] = real(survey, rows, packets, added, taken, schemas, *more)
         schemas.setdefault(b"{}", 0)
         return [message._replace(schema=0) for message in made[key]]
 

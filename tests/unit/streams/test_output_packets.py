@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import fastavro
@@ -15,6 +16,7 @@ import pytest
 from fink import surveys
 from fink.codecs.encode import encode_fields
 from fink.codecs.schemas import parse_schema
+from fink.commits import PlanRecord
 from fink.engines.plan import build_plan
 from fink.streams.output_packets import Added, OutputPackets, avro_fields, output_packets, output_schema, public_fields
 from fink.surveys.names import ALIASES, PublicName
@@ -194,3 +196,24 @@ def test_the_bytes_do_not_depend_on_the_names() -> None:
     plain, offsets = encode_fields(avro_fields({name: added[name] for name in order}), table)
     for row in range(6):
         assert sent.body(row) == packets.body(row) + plain[offsets[row] : offsets[row + 1]].tobytes()
+
+
+@pytest.mark.parametrize("survey", ["ztf", "lsst"])
+def test_packets_say_which_fink_made_them(survey: str) -> None:
+    packets, added = nights(survey, 1, 60)[0].packets.take(np.arange(4)), NAMES[survey]
+    versions = build_plan().record.versions
+    assert set(versions) == {"fink_broker_version", "fink_science_version"}
+    told = output_packets(rows(added, 4), packets, added, surveys.registry()[survey], versions)
+    plain = output_packets(rows(added, 4), packets, added, surveys.registry()[survey])
+    for row in range(4):
+        assert read(told, row) == {**read(plain, row), **versions}
+
+
+def test_the_version_of_the_science_changes_with_what_it_is_made_of() -> None:
+    record = build_plan(["magnitude_rate"]).record
+    changed = replace(record, modules={**record.modules, "magnitude_rate": "9.9"})
+    newer = replace(record, artifacts={"gaiadr3": "2027"})
+    assert len({each.versions["fink_science_version"] for each in (record, changed, newer)}) == 3
+    assert replace(record, columns={}, users={"a": "b"}).versions == record.versions
+    assert replace(record, fink="").versions == {}
+    assert PlanRecord.from_bytes(record.to_bytes()) == record
