@@ -43,7 +43,7 @@ def column_groups(alert: Mapping[str, Any], survey: str) -> list[dict[str, Any]]
         _group(f"{survey.upper()} packet", "What the survey itself says, beyond that", declared.columns, alert, public),
     ]
     for name, module in science.registry().items():
-        status = alert.get(f"{name}_status")
+        status = alert.get(f"{name}_status", -1)
         about = _about(name, module.about)
         group = _group(name, about, module.outputs, alert, public)
         group["reason"] = STATUS.get(status, "the plan of that night did not have it") if group["missing"] else ""

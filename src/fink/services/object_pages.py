@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fink import filters, surveys
 from fink.archive.embedded import EmbeddedArchive
+from fink.archive.substreams import UserSubstreams
 from fink.codecs.cutouts import HeaderUnit, read_fits
 from fink.columns import Column
 from fink.errors import NotFoundError, PacketError, did_you_mean
@@ -25,7 +26,6 @@ from fink.services.finders import directions, finder, stamp_affine
 from fink.services.findings import classification, host, matches, packet_neighbours, solar_system
 from fink.services.fitted_curves import Measured, fitted_curves
 from fink.services.sky_texts import date_text, date_texts, duration_text, position_texts
-from fink.services.substreams import UserSubstreams
 from fink.tables import STAMPS
 
 Floats = NDArray[np.float64]
@@ -234,6 +234,7 @@ def cutouts(archive: EmbeddedArchive, survey: str, alert_id: int, ra: float, dec
             "shape": None,
             "affine": None,
             "north": None,
+            "mirrored": False,
             "east": None,
         }
         if isinstance(unit, str):
@@ -241,7 +242,8 @@ def cutouts(archive: EmbeddedArchive, survey: str, alert_id: int, ra: float, dec
         elif unit.image is not None:
             stamp["shape"] = list(unit.image.shape)
             stamp["affine"] = stamp_affine(survey, unit.cards, unit.image.shape, ra, dec)
-            stamp["north"], stamp["east"] = directions(stamp["affine"]) if stamp["affine"] else (None, None)
+            if stamp["affine"] is not None:
+                stamp["north"], stamp["east"], stamp["mirrored"] = directions(stamp["affine"])
         found.append(stamp)
     return found
 

@@ -54,11 +54,12 @@ def test_a_stamp_lies_as_its_header_says() -> None:
 def test_north_and_east_point_where_the_sky_does() -> None:
     affine = stamp_affine("ztf", {}, (63, 63), 10.0, 20.0)
     assert affine is not None
-    assert directions(affine) == ([0.0, -1.0], [-1.0, 0.0])
+    assert directions(affine) == ([0.0, 1.0], [-1.0, 0.0], True)
     turned = stamp_affine("lsst", CARDS, (30, 30), 63.249, -46.9014)
     assert turned is not None
-    north, east = directions(turned)
-    assert np.hypot(*north) == pytest.approx(1.0, abs=0.02)
+    north, east, mirrored = directions(turned)
+    assert not mirrored
+    assert np.hypot(north[0], north[1]) == pytest.approx(1.0, abs=0.02)
     assert np.dot(north, east) == pytest.approx(0.0, abs=0.02)
 
 

@@ -39,7 +39,7 @@ def test_every_point_is_drawn() -> None:
 
 
 def test_later_is_to_the_right_and_brighter_is_higher() -> None:
-    few = {
+    few: dict[str, Any] = {
         "mjd": [60000.0, 60010.0],
         "flux": [100.0, 900.0],
         "flux_err": [1.0, 1.0],
@@ -71,7 +71,11 @@ def test_bands_have_shapes_of_their_own() -> None:
 
 
 def test_magnitudes_run_downwards() -> None:
-    rows = [{"x": 1.0, "y": 20.0, "band": "g"}, {"x": 2.0, "y": 18.0, "band": "g"}, {"x": None, "y": 10.0, "band": "g"}]
+    rows: list[dict[str, Any]] = [
+        {"x": 1.0, "y": 20.0, "band": "g"},
+        {"x": 2.0, "y": 18.0, "band": "g"},
+        {"x": None, "y": 10.0, "band": "g"},
+    ]
     root = ElementTree.fromstring(scatter_svg(rows, "x", "y", "Phase", "Magnitude"))
     path = next(each for each in root.iter("path") if each.get("class") == "marks").get("d", "")
     heights = [float(part.split("m")[0].split()[1]) for part in path.split("M")[1:]]
