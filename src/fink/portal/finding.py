@@ -14,10 +14,9 @@ import pyarrow.compute as pc
 
 from fink import filters, surveys
 from fink.archive.embedded import EmbeddedArchive
-from fink.columns import CORE, Column
+from fink.columns import Column
 from fink.conditions import parse_condition
 from fink.config import Settings
-from fink.engines.plan import all_outputs
 from fink.portal.phrases import DEFAULT_RADIUS, MOST, Phrase
 from fink.services import names, searches
 from fink.services.positions import Position
@@ -59,11 +58,9 @@ def columns() -> dict[str, Column]:
     return vocabulary()
 
 
-@cache
-def listed() -> tuple[str, ...]:
-    """Give the columns that the index holds."""
-    declared = [*CORE, *(column for survey in surveys.registry().values() for column in survey.columns), *all_outputs().values()]
-    return tuple(dict.fromkeys(column.name for column in declared if column.indexed))
+def listed(archive: EmbeddedArchive) -> list[str]:
+    """Give the columns that the index of an archive holds."""
+    return [name for name in archive.object_alerts("").column_names if name != "commit"]
 
 
 def find(archive: EmbeddedArchive, settings: Settings, phrase: Phrase, seed: int = 0) -> Outcome:
@@ -175,15 +172,8 @@ def _where(archive: EmbeddedArchive, phrase: Phrase) -> Outcome:
         text = f"({text}) AND {phrase.trend}"
     types = {column.name: column.type for column in columns().values()}
     condition = parse_condition(text, types, {name: cut.where for name, cut in filters.named_cuts().items()})
-    held = {night["survey"] for night in archive.statistics()["nights"]}
-    when, wanted = Interval(phrase.start, phrase.stop), [name for name in listed() if name != "commit"]
-    parts = [
-        searches.where(archive, survey, condition, phrase.last, when, wanted) for survey in sorted(held) if phrase.survey in (None, survey)
-    ]
-    alerts = pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
-    if len(parts) > 1:
-        alerts = alerts.sort_by([("mjd", "descending"), ("alert_id", "descending")])
-    return Outcome(alerts.slice(0, phrase.last), most=alerts.num_rows >= phrase.last)
+    alerts = searches.where(archive, phrase.survey, condition, phrase.last, Interval(phrase.start, phrase.stop), listed(archive))
+    return Outcome(alerts, most=alerts.num_rows >= phrase.last)
 
 
 def _drawn(archive: EmbeddedArchive, phrase: Phrase, seed: int) -> Outcome:
@@ -194,7 +184,7 @@ def _drawn(archive: EmbeddedArchive, phrase: Phrase, seed: int) -> Outcome:
         if rows >= phrase.last:
             break
         alerts = archive.commit_rows(number)
-        alerts = alerts.select([name for name in listed() if name in alerts.column_names])
+        alerts = alerts.select([name for name in listed(archive) if name in alerts.column_names])
         if phrase.survey and alerts.num_rows:
             alerts = alerts.filter(pc.equal(alerts["survey"], phrase.survey))
         alerts = searches.last_of_each(alerts.filter(pc.is_valid(alerts["object_id"])) if alerts.num_rows else alerts)

@@ -132,7 +132,9 @@ def around(
     page
         Where a later page begins.
     """
-    found = archive.cone(ra, dec, radius, survey, time.start, time.stop)
+    # what is asked as of the last commit, and not by its first detection, needs no more than the last alerts
+    newest = (page is None or page.commit >= archive.last_commit()) and first_seen == ALWAYS
+    found = archive.cone(ra, dec, radius, survey, time.start, time.stop, last=newest)
     if page is not None and found.num_rows:
         found = found.filter(pc.less_equal(found["commit"], page.commit))
     for bound, ends in ((first_seen.start, pc.greater_equal), (first_seen.stop, pc.less_equal)):
@@ -147,15 +149,15 @@ def around(
 
 def where(
     archive: EmbeddedArchive,
-    survey: str,
+    survey: str | None,
     condition: Condition,
     limit: int,
     time: Interval = ALWAYS,
     columns: Sequence[str] | None = None,
     page: Page | None = None,
 ) -> pa.Table:
-    """Give the newest alerts of one survey that a condition holds for; with ``page`` those of a later page."""
-    values: dict[str, object] = {"survey": survey}
+    """Give the newest alerts of one survey, or with None of all, that a condition holds for; with ``page`` those of a later page."""
+    values: dict[str, object] = {} if survey is None else {"survey": survey}
     values |= {"start": -1e9 if time.start is None else time.start, "stop": 1e9 if time.stop is None else time.stop}
     wanted = "*" if columns is None else ", ".join(f'"{name}"' for name in dict.fromkeys((*NEEDED, "commit", *columns)))
     behind = ""
@@ -163,7 +165,8 @@ def where(
         behind = "AND commit <= $commit AND (mjd < $mjd OR (mjd = $mjd AND alert_id < $alert)) "
         values |= {"commit": page.commit, "mjd": page.value, "alert": page.alert_id}
     text = (
-        f"SELECT {wanted} FROM alerts WHERE survey = $survey AND mjd BETWEEN $start AND $stop {behind}AND ({condition.to_sql()}) "
+        f"SELECT {wanted} FROM alerts WHERE {'TRUE' if survey is None else 'survey = $survey'} "
+        f"AND mjd BETWEEN $start AND $stop {behind}AND ({condition.to_sql()}) "
         f"ORDER BY mjd DESC, alert_id DESC LIMIT {int(limit)}"
     )
     return archive.sql(text, values)
