@@ -35,6 +35,8 @@ from fink.lightcurves import POINT_TYPES
 from fink.sky import separation
 from fink.tables import STAMPS, Packets
 
+_MOVING = keys.MOVING.to_bytes(4, "big")
+
 LARGEST_RADIUS = 5.0
 """Largest radius of a cone [deg]."""
 
@@ -347,6 +349,8 @@ class Queries:
         survey: str | None = None,
         start: float | None = None,
         stop: float | None = None,
+        *,
+        last: bool = False,
     ) -> pa.Table:
         """Give the alerts around a position, the nearest first, with their `separation` [arcsec].
 
@@ -358,6 +362,8 @@ class Queries:
             Radius [arcsec], up to 5 degrees.
         start, stop
             Times between which they lie, both included [MJD].
+        last
+            Whether of each object only the last of these alerts is wanted, which is much less to read.
 
         Raises
         ------
@@ -377,6 +383,8 @@ class Queries:
         times = keys.read_floats(np.frombuffer(b"".join([key[9:17] for key in sky_keys]), np.uint8).reshape(-1, 8))
         inside = (apart <= radius) & (times >= (-np.inf if start is None else start)) & (times <= (np.inf if stop is None else stop))
         chosen = np.flatnonzero(inside)
+        if last:
+            chosen = _last_of_each(sky_keys, places, chosen)
         chosen = chosen[np.argsort(apart[chosen], kind="stable")]
         rows = self._store.get_all("rows", [places[i][16:] + sky_keys[i][9:] for i in chosen.tolist()])
         found = [row for row in rows if row is not None]
@@ -531,6 +539,15 @@ def _segment(survey: str, night: int, pointer: Any) -> str:
     """Name the segment that a row's packet lies in."""
     kind: Literal["selected", "packets"] = "selected" if pointer["kept"] == IN_SELECTED else "packets"
     return segment_name(kind, survey, night, int(pointer["segment"]))
+
+
+def _last_of_each(sky_keys: Sequence[bytes], places: Sequence[bytes], chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Keep, of some entries of `sky`, the last of each object, and all of what moves."""
+    moments = np.frombuffer(b"".join([sky_keys[i][9:25] for i in chosen.tolist()]), ">u8").reshape(-1, 2)
+    # what is written later under a name stands
+    newest = {places[i][16:]: i for i in chosen[np.lexsort((moments[:, 1], moments[:, 0]))].tolist()}
+    moving = [i for i in chosen.tolist() if places[i][17:21] == _MOVING]
+    return np.unique(np.array([*newest.values(), *moving], np.int64))
 
 
 def _with_separation(table: pa.Table, separations: Any) -> pa.Table:
