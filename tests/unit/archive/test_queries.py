@@ -13,6 +13,7 @@ import pytest
 from fink.archive.embedded import EmbeddedArchive
 from fink.commits import Quarantined
 from fink.errors import NotFoundError
+from fink.services.searches import last_of_each
 from unit.archive.outcomes import BANDS, NIGHTS, SCHEMA, SmallSky, create, outcome
 
 SKY = SmallSky(20, "lsst", exposures=4)
@@ -118,6 +119,20 @@ def test_a_cone_gives_the_nearest_first_within_radius_times_and_survey(archive: 
     assert sorted(between["alert_id"].to_pylist()) == sorted(ids[1:4])
     assert archive.cone(ra, dec, 1.0, "ztf").num_rows == 0
     assert "separation" in archive.cone(ra, dec, 1.0, "ztf").column_names
+
+
+@pytest.mark.parametrize("radius", [1.0, 18000.0])
+def test_a_cone_gives_the_last_alert_of_each_object_where_only_that_is_asked_for(archive: EmbeddedArchive, radius: float) -> None:
+    left_out = 0
+    for ra, dec in zip(SKY.ra.tolist(), SKY.dec.tolist(), strict=True):
+        every = archive.cone(ra, dec, radius)
+        last = archive.cone(ra, dec, radius, last=True)
+        assert last.equals(last_of_each(every))
+        left_out += every.num_rows - last.num_rows
+        middle = float(np.median(every["mjd"].to_numpy()))
+        assert archive.cone(ra, dec, radius, stop=middle, last=True).equals(last_of_each(archive.cone(ra, dec, radius, stop=middle)))
+        assert archive.cone(ra, dec, radius, stop=1.0, last=True).num_rows == 0
+    assert left_out > 0
 
 
 @pytest.mark.parametrize(
