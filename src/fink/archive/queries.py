@@ -405,8 +405,9 @@ class Queries:
         first = b"" if start is None else keys.float_key(start)
         last = b"\xff" * 8 if stop is None else keys.float_key(stop)
         found: list[bytes] = []
-        for begin, end in [] if number is None else ranges.tolist():
-            for key, place in self._store.scan("sky", keys.sky_bound(number, begin), keys.sky_bound(number, end)):
+        bounds = [] if number is None else [(keys.sky_bound(number, begin), keys.sky_bound(number, end)) for begin, end in ranges.tolist()]
+        for begin, end in bounds:
+            for key, place in self._store.scan("sky", begin, end):
                 if first <= key[9:17] <= last:
                     found.append(place[16:] + key[9:])
             if limit is not None and len(found) >= limit:
