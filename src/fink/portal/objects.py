@@ -66,7 +66,7 @@ def show_sky(visit: Visit) -> Answer:
 
 PAGES: tuple[Page, ...] = (
     Page("/{survey}/object/{id}", "Object", "object.html", show_object, (_ALERT,)),
-    Page("/sso/{name}", "Solar-system object", "sso.html", show_solar_system, (_ALERT,)),
+    Page("/sso/{name:path}", "Solar-system object", "sso.html", show_solar_system, (_ALERT,)),
     Page("/{survey}/object/{id}/sky", "Sky view", "sky.html", show_sky, outside=_SKY_SOURCES),
 )
 

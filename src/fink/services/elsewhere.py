@@ -142,15 +142,8 @@ def links(survey: str, object_id: str, ra: float, dec: float, alert: Mapping[str
         ]
     other = {"ztf": "LSST", "lsst": "ZTF"}.get(survey)
     if other:
-        found.append(
-            _link(
-                f"Fink, {other}",
-                f"{other}'s alerts within 2 arcsec, on this server",
-                "/search",
-                q=f"{ra:.6f} {dec:+.6f} 2",
-                survey=other.lower(),
-            )
-        )
+        asked = f"{ra:.6f} {dec:+.6f} 2s survey={other.lower()}"
+        found.append(_link(f"Fink, {other}", f"{other}'s alerts within 2 arcsec, on this server", "/search", q=asked))
     return found
 
 

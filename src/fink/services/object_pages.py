@@ -31,6 +31,9 @@ from fink.tables import STAMPS
 Floats = NDArray[np.float64]
 
 MOST_SUGGESTED = 10
+MOST_LISTED = 500
+"""Alerts that a page lists, the newest ones; the interface for programs gives all."""
+
 _SAME_EPOCH = 1e-5
 """Two times that differ by less are of one exposure [d]."""
 
@@ -78,7 +81,7 @@ def object_page(
         "object_id": object_id,
         "position": position_texts(ra, dec),
         "summary": summary(alerts, curve),
-        "alerts": [epoch(each) for each in reversed(alerts)],
+        "alerts": [epoch(alerts[i]) for i in listed(len(alerts), place)],
         "chosen": epoch(alert),
         "light_curve": light_curve(curve, alerts),
         "models": _models(alert, curve, survey),
@@ -115,6 +118,12 @@ def _chosen(alerts: Sequence[Mapping[str, Any]], object_id: str, alert_id: int |
     if place is None:
         raise NotFoundError(f"{object_id} has no alert {alert_id}; leave it out for the last one")
     return place
+
+
+def listed(alerts: int, chosen: int) -> list[int]:
+    """Give the places, from the newest, of the alerts that a page lists; the chosen one is among them."""
+    newest = list(range(alerts - 1, max(alerts - MOST_LISTED, 0) - 1, -1))
+    return newest if chosen >= newest[-1] else [*newest, chosen]
 
 
 def epoch(alert: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from fink.errors import NotFoundError
 from fink.services.column_tables import column_groups
 from fink.services.elsewhere import FORMATS
 from fink.services.findings import solar_system
-from fink.services.object_pages import cutouts, epoch, light_curve, summary
+from fink.services.object_pages import cutouts, epoch, light_curve, listed, summary
 from fink.services.sky_texts import date_texts, position_texts
 
 MOST_WIDE = 500
@@ -71,7 +71,7 @@ def solar_system_page(
         "surveys": sorted({each["survey"] for each in alerts}),
         "position": position_texts(alert["ra"], alert["dec"]),
         "summary": summary(alerts, rows.append_column("kind", pa.array(["detection"] * len(alerts)))),
-        "alerts": [{**epoch(each), "survey": each["survey"]} for each in reversed(alerts)],
+        "alerts": [{**epoch(alerts[i]), "survey": alerts[i]["survey"]} for i in listed(len(alerts), place)],
         "chosen": epoch(alert),
         "light_curve": _as_curve(rows, alerts),
         "models": [],
@@ -177,7 +177,8 @@ def _downloads(name: str, surveys: list[str]) -> list[dict[str, str]]:
 def _snippets(name: str, survey: str, base: str) -> list[dict[str, str]]:
     arguments = urlencode({"n_or_d": name, "output-format": "csv"})
     file = re.sub(r"\W+", "_", name)
-    sql = f"SELECT mjd, ra, dec, band, mag, mag_err FROM alerts WHERE sso_name = '{name}' ORDER BY mjd"
+    quoted = name.replace("'", "''")
+    sql = f"SELECT mjd, ra, dec, band, mag, mag_err FROM alerts WHERE sso_name = '{quoted}' ORDER BY mjd"
     return [
         {"name": "curl", "about": "writes a CSV file", "code": f'curl -fsS "{base}/{survey}/api/v1/sso?{arguments}" -o {file}.csv'},
         {"name": "SQL", "about": "where the archive is", "code": f'fink query "{sql}"'},

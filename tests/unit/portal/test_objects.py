@@ -48,6 +48,9 @@ def test_stamps_and_downloads_are_there(survey: str, served: Served) -> None:
         assert served.client.get(stamp["url"]).headers["content-type"] == "image/png"
     for download in twin["downloads"]:
         assert served.client.get(download["url"]).status_code == 200
+    for link in twin["links"]:
+        if link["url"].startswith("/"):
+            assert served.client.get(link["url"]).status_code == 200
 
 
 @pytest.mark.parametrize("survey", SURVEYS)

@@ -17,7 +17,7 @@ def test_a_known_transient_leads_to_its_page_and_others_to_a_search() -> None:
     assert known["Lasair"].endswith("/ZTF20aaelulu/")
     other = {link["name"]: link["url"] for link in links("lsst", "170028513894596704", 151.1, -2.3, {})}
     assert parse_qs(urlsplit(other["TNS"]).query)["decl"] == ["-2.300000"]
-    assert parse_qs(urlsplit(other["Fink, ZTF"]).query)["survey"] == ["ztf"]
+    assert parse_qs(urlsplit(other["Fink, ZTF"]).query)["q"] == ["151.100000 -2.300000 2s survey=ztf"]
 
 
 @pytest.mark.parametrize("survey", ["ztf", "lsst"])

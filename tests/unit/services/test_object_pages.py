@@ -11,7 +11,7 @@ import pytest
 from fink.archive.embedded import EmbeddedArchive
 from fink.archive.rows import declared_columns
 from fink.errors import NotFoundError
-from fink.services.object_pages import band_order, cutout_address, object_page
+from fink.services.object_pages import MOST_LISTED, band_order, cutout_address, listed, object_page
 
 DECLARED = declared_columns()
 
@@ -81,6 +81,12 @@ def test_an_unknown_name_is_answered_with_near_ones(archive: EmbeddedArchive, bu
         object_page(archive, "lsst", busiest, DECLARED)
     with pytest.raises(NotFoundError, match="search for a position"):
         page(archive, "no such thing")
+
+
+def test_a_page_lists_the_newest_alerts_and_the_chosen_one() -> None:
+    assert listed(3, 0) == [2, 1, 0]
+    assert listed(MOST_LISTED + 10, 3) == [*range(MOST_LISTED + 9, 9, -1), 3]
+    assert listed(MOST_LISTED + 10, 10) == list(range(MOST_LISTED + 9, 9, -1))
 
 
 def test_filters_are_sorted_from_blue_to_red() -> None:
