@@ -36,10 +36,11 @@ CLIENTS = 32
 A_SECOND = 160.0
 """Objects that the 32 clients ask for in a second, together: each five times."""
 
-LISTED = "i:objectId,i:candid,i:jd,i:ra,i:dec,i:fid,i:magpsf,i:sigmapsf"
+LISTED = "i:objectId,i:candid,i:ra,i:dec,i:fid,i:magpsf,i:sigmapsf"
 PAGES = {
     "home": "/",
-    "search": "/search?q={name}",
+    "partial_name": "/search?q={part}",
+    "position": "/search?q={ra:.4f}%20{dec:.4f}",
     "object": "/ztf/object/{name}",
     "substreams": "/substreams",
     "substream": "/ztf/substream/first_detections",
@@ -149,6 +150,7 @@ def ask_all(url: str, n_objects: int, n: int, seed: int) -> tuple[dict[str, Time
 
     places = [orjson.loads(asyncio.run(_answer(url, of_object(name))))[0] for name in names(1, 20)]
     cones = [{"ra": f"{p['i:ra']:.5f}", "dec": f"{p['i:dec']:.5f}", "radius": "3600", "columns": LISTED} for p in places]
+    shown = [{"name": n, "part": n[:9], "ra": p["i:ra"], "dec": p["i:dec"]} for n, p in zip(names(6, 9), places, strict=False)]
     thousand = [orjson.dumps({"objectId": ",".join(names(10 + i, 1000)), "columns": LISTED}) for i in range(5)]
     asyncio.run(many(url, [of_object(name) for name in names(2, 256)], None))
     times = {"object": asyncio.run(many(url, [of_object(name) for name in names(3, n)], A_SECOND))[0]}
@@ -158,7 +160,7 @@ def ask_all(url: str, n_objects: int, n: int, seed: int) -> tuple[dict[str, Time
         "cone_1_degree": [("/ztf/api/v1/conesearch?" + urlencode(cone), None) for cone in cones],
         "objects_1000": [("/ztf/api/v1/objects", body) for body in thousand],
         "substream_last_1000": [(f"/ztf/api/v1/tags?tag=first_detections&n=1000&columns={LISTED}", None)] * 5,
-        **{f"page_{page}": [(target.format(name=name), None) for name in names(6, 9)] for page, target in PAGES.items()},
+        **{f"page_{page}": [(target.format(**one), None) for one in shown] for page, target in PAGES.items()},
     }
     for what, questions in asked.items():
         times[what] = asyncio.run(one_by_one(url, questions))
