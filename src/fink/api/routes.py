@@ -145,7 +145,9 @@ class Question:
         table, meanings = published(rows, self.survey, names), dict(names)
         for name, (values, column) in (more or {}).items():
             if name not in meanings:
-                table, meanings = table.append_column(name, values), {**meanings, name: column}
+                # where no other column is wanted, nothing tells how many rows there are
+                table = table.append_column(name, values) if table.num_columns else pa.table({name: values})
+                meanings = {**meanings, name: column}
         return TableAnswer(table, meanings)
 
 
