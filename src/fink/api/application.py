@@ -88,6 +88,7 @@ def build_application(archive: LiveArchive, vocabulary: Mapping[str, Column], se
     application.add_exception_handler(FinkError, _on_error)
     application.add_exception_handler(RequestValidationError, _on_invalid)
     application.add_exception_handler(HTTPException, _on_refusal)
+    application.add_exception_handler(500, _on_failure)
     # those of no survey first: a survey may have a route of the same name
     for part in (users, jobs, transfers):
         part.mount(application)
@@ -129,6 +130,12 @@ def _on_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = f"{request.method} {request.url.path}: {error.detail}; /api/docs names what there is"
     return problem_document(error.status_code, str(HTTPStatus(error.status_code).phrase), detail, request.url.path, error.headers)
+
+
+def _on_failure(request: Request, error: Exception) -> Response:
+    """Answer what was not foreseen; the server's log has the reason, which is nobody else's to read."""
+    told = "the question could not be answered, which is an error of the server; its log says more"
+    return problem_document(500, "An error of the server", told, request.url.path)
 
 
 async def _given(request: Request) -> dict[str, Any]:

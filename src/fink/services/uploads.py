@@ -54,6 +54,37 @@ def read_table(path: Path) -> pa.Table:
     """
     if not path.is_file():
         raise NotFoundError(f"there is no file {path}; give one that exists")
+    table = _plain(_read(path))
+    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    if twice:
+        raise ConditionError(f"{path} has more than one column {', '.join(twice)}; give each a name of its own")
+    return table
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Give a table in numbers, truth values and text, which every form of an answer can hold; what is none of these is left out."""
+    columns = [(name, _plain_column(column)) for name, column in zip(table.column_names, table.columns, strict=True)]
+    kept = [(name, column) for name, column in columns if column is not None]
+    return pa.table([column for _, column in kept], names=[name for name, _ in kept])
+
+
+def _plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    types = pa.types
+    if types.is_nested(kind) or types.is_duration(kind) or types.is_interval(kind):
+        return None
+    if types.is_decimal(kind) or types.is_float16(kind):
+        return column.cast(pa.float64())
+    if types.is_floating(kind) or types.is_boolean(kind) or (types.is_integer(kind) and kind != pa.uint64()):
+        return column.cast(kind)
+    try:
+        # numbers of more than 63 bits, dates, and bytes that are text
+        return column.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+
+
+def _read(path: Path) -> pa.Table:
     endings = [ending for ending in path.suffixes if ending != ".gz"]
     form = endings[-1].lower() if endings else ""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -171,3 +172,39 @@ def test_a_moc_of_something_else_is_refused(tmp_path: Path) -> None:
         read_area(write_moc(tmp_path / "n.fits", "NUNIQ", [3]))
     with pytest.raises(NotFoundError, match="nowhere"):
         read_area(tmp_path / "nowhere.fits")
+
+
+@pytest.mark.parametrize(
+    ("column", "plain"),
+    [
+        (pa.array([b"ab", None]), ["ab", None]),
+        (pa.array([b"\xff", None]), None),
+        (pa.array([[1, 2], None]), None),
+        (pa.array([{"a": 1}, None]), None),
+        (pa.array([0, None], pa.duration("s")), None),
+        (pa.array([0, None], pa.timestamp("s")), ["1970-01-01 00:00:00", None]),
+        (pa.array([0, None], pa.date32()), ["1970-01-01", None]),
+        (pa.array([Decimal("1.50"), None]), [1.5, None]),
+        (pa.array([1.5, None], pa.float16()), [1.5, None]),
+        (pa.array([2**64 - 1, None], pa.uint64()), ["18446744073709551615", None]),
+        (pa.array(["a", None]).dictionary_encode(), ["a", None]),
+        (pa.array(["a", None], pa.string_view()), ["a", None]),
+        (pa.array(["a", None], pa.large_string()), ["a", None]),
+        (pa.nulls(2), [None, None]),
+        (pa.array([True, None]), [True, None]),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else None,
+)
+def test_columns_of_an_upload_are_numbers_truth_values_or_text(tmp_path: Path, column: pa.Array, plain: list[object] | None) -> None:
+    pq.write_table(pa.table({"ra": [1.0, 2.0], "dec": [1.0, 2.0], "more": column}), tmp_path / "a.parquet")
+    table = read_table(tmp_path / "a.parquet")
+    assert ("more" in table.column_names) == (plain is not None)
+    if plain is not None:
+        assert table["more"].to_pylist() == plain
+        assert table["more"].type in (pa.float64(), pa.bool_(), pa.string())
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("ra,dec,ra\n1,2,3\n")
+    with pytest.raises(ConditionError, match="more than one column ra"):
+        read_table(tmp_path / "a.csv")
