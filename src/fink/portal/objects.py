@@ -78,14 +78,7 @@ def quantity(value: Any, digits: int = 6) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        size = abs(value)
-        return (
-            f"{value:.{digits}g}"
-            if size < 10**digits
-            else f"{value:,.{0 if size >= 1e6 else 5}f}".rstrip("0").rstrip(".")
-            if size < 1e9
-            else f"{value:.4g}"
-        )
+        return f"{value:,.0f}" if 10.0**digits <= abs(value) < 1e9 else f"{value:.{digits}g}"
     return str(value)
 
 
