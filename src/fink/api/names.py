@@ -47,7 +47,7 @@ def _mine(question: Question, found: Found) -> str:
 
 def _of_tns(question: Question, found: list[Found]) -> Answer:
     prefix = "d:" if question.survey == "ztf" else "f:"
-    columns = {
+    columns: dict[str, tuple[Sequence[object], Column]] = {
         "declination": ([each.dec for each in found], _PLACE[1]),
         "fullname": ([each.name for each in found], Column("name", _TEXT, "", "meta.id;meta.main", "IAU name of the transient")),
         "internalname": ([",".join(each.aliases) for each in found], Column("alias", _TEXT, "", "meta.id", "Names that surveys gave it")),
@@ -93,7 +93,7 @@ def _solar_system(question: Question, text: str) -> Answer:
     prefix = "i:" if question.survey == "ztf" else "r:"
     designation = "ssnamenr" if question.survey == "ztf" else "mpcDesignation"
     numbers = [next((alias for alias in (*each.aliases, each.name) if alias.isdigit()), None) for each, _ in rows]
-    columns = {
+    columns: dict[str, tuple[Sequence[object], Column]] = {
         "name": ([each.name for each, _ in rows], Column("name", _TEXT, "", "meta.id;meta.main", "Name or designation")),
         "number": (numbers, Column("number", _TEXT, "", "meta.id", "Number of the minor planet")),
         "source": ([each.origin for each, _ in rows], Column("origin", _TEXT, "", "meta.ref", "Who says so")),

@@ -44,7 +44,8 @@ def settings(archive: EmbeddedArchive, tmp_path: Path) -> Settings:
 
 def test_positions_come_first(archive: EmbeddedArchive, settings: Settings) -> None:
     (found,) = resolve("10h20m30s -10d20m30s 5'", archive, settings)
-    assert (found.kind, found.ra, found.dec, found.radius) == ("position", pytest.approx(155.125), pytest.approx(-10.341666667), 300)
+    assert (found.kind, found.radius) == ("position", 300)
+    assert (found.ra, found.dec) == pytest.approx((155.125, -10.341666667))
 
 
 def test_objects_are_found_by_their_id_and_its_beginning(archive: EmbeddedArchive, settings: Settings) -> None:
@@ -146,7 +147,8 @@ def test_the_network_is_asked_only_where_configured_and_only_for_what_is_not_kno
         resolve("NGC 224", archive, online)
         assert asked == []
         (galaxy,) = resolve("Andromeda", archive, online)
-        assert (galaxy.name, galaxy.type, galaxy.origin, galaxy.ra) == ("M  31", "AGN", "sesame", pytest.approx(10.684708))
+        assert (galaxy.name, galaxy.type, galaxy.origin) == ("M  31", "AGN", "sesame")
+        assert galaxy.ra == pytest.approx(10.684708)
         (ceres,) = resolve("Ceres", archive, online, origins=frozenset({"solar system"}))
         assert (ceres.kind, ceres.aliases) == ("solar system", ("1", "1899 OF"))
         assert resolve("nobody", archive, online) == []
