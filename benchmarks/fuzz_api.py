@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import itertools
 import json
 import os
 import re
@@ -19,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,15 +107,15 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def fuzz(url: str, token: str, n: int, *, number: int = 0, parts: int = 1, paths: str = "") -> Report:
+def fuzz(url: str, token: str, n: int, *, first_seed: int = 0, paths: str = "") -> Report:
     """Ask about ``n`` questions of a server.
 
     Parameters
     ----------
     token
         What is sent with most questions.
-    number, parts
-        Which part of the operations is asked, of how many.
+    first_seed
+        Another one asks other questions.
     paths
         A regular expression that paths match.
     """
@@ -126,10 +125,12 @@ def fuzz(url: str, token: str, n: int, *, number: int = 0, parts: int = 1, paths
         names = _prepared(client, token)
         schema = schemathesis.openapi.from_dict(document)
         found = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
-        operations = [each for each in found if not each.path.endswith("/live") and re.search(paths, each.path)][number::parts]
-        of_all = sum(1 for each in found if not each.path.endswith("/live") and re.search(paths, each.path))
+        # the live feed has no end
+        operations = [each for each in found if not each.path.endswith("/live") and re.search(paths, each.path)]
+        of_each = max(1, round(n / max(len(operations), 1)))
         for index, operation in enumerate(operations):
-            _fuzz_one(client, operation, _documented(document, operation), names, token, max(1, round(n / of_all)), number + index, report)
+            examples = _documented(document, operation)
+            _fuzz_one(client, operation, examples, names, token, of_each, first_seed + index, report)
     return report
 
 
@@ -281,17 +282,16 @@ def served(folder: Path) -> Iterator[tuple[str, str, subprocess.Popen[str]]]:
             follow.join()
 
 
-def show(reports: Sequence[Report], seconds: float) -> int:
+def show(report: Report, seconds: float) -> int:
     """Print what came of it; give the number of distinct failures."""
-    asked = sum(report.asked for report in reports)
-    statuses = sum((report.statuses for report in reports), Counter[int]())
-    failures = list(itertools.chain.from_iterable(report.distinct() for report in reports))
+    failures = report.distinct()
     for failure in failures:
         print(f"{failure.operation}: {failure.why}\n  {failure.question}\n  {failure.answer}\n")
-    for taken, question in sorted(itertools.chain.from_iterable(report.slow for report in reports), reverse=True)[:10]:
+    for taken, question in sorted(report.slow, reverse=True)[:10]:
         print(f"{taken:.1f} s: {question}")
-    print(f"{asked:,} questions in {seconds:.0f} s; " + ", ".join(f"{status}: {count:,}" for status, count in sorted(statuses.items())))
-    print(json.dumps({"name": "fuzz_api", "figures": {"cases": asked, "failures": len(failures)}, "holds": not failures}))
+    statuses = ", ".join(f"{status}: {count:,}" for status, count in sorted(report.statuses.items()))
+    print(f"{report.asked:,} questions in {seconds:.0f} s; {statuses}")
+    print(json.dumps({"name": "fuzz_api", "figures": {"cases": report.asked, "failures": len(failures)}, "holds": not failures}))
     return len(failures)
 
 
@@ -306,11 +306,11 @@ def main() -> None:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         with served(Path(folder)) as (url, token, server):
-            report = fuzz(url, token, chosen.n, number=0, paths=chosen.paths)
+            report = fuzz(url, token, chosen.n, first_seed=chosen.seed, paths=chosen.paths)
             alive = server.poll() is None
         if chosen.log:
             chosen.log.write_text((Path(folder) / "server.log").read_text())
-    failures = show([report], time.monotonic() - began)
+    failures = show(report, time.monotonic() - began)
     if not alive:
         print("the server died")
     sys.exit(1 if failures or not alive else 0)

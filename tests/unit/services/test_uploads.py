@@ -182,7 +182,7 @@ def test_a_moc_of_something_else_is_refused(tmp_path: Path) -> None:
         (pa.array([[1, 2], None]), None),
         (pa.array([{"a": 1}, None]), None),
         (pa.array([0, None], pa.duration("s")), None),
-        (pa.array([0, None], pa.timestamp("s")), ["1970-01-01 00:00:00", None]),
+        (pa.array([0, None], pa.timestamp("s")), ["1970-01-01 00:00:00.000", None]),
         (pa.array([0, None], pa.date32()), ["1970-01-01", None]),
         (pa.array([Decimal("1.50"), None]), [1.5, None]),
         (pa.array([1.5, None], pa.float16()), [1.5, None]),
