@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from fink import filters, surveys
 from fink.api.arguments import read_time
+from fink.api.classes import CLASSIFIERS
+from fink.catalogs.simbad_types import spellings
 from fink.columns import Column
 from fink.conditions import parse_condition
 from fink.errors import ConditionError, did_you_mean
@@ -25,6 +27,7 @@ KEYS: Mapping[str, str] = {
     "dec": "declination, with ra",
     "r": "radius around a position: 5, 5s, 2m or 1d",
     "tag": "a substream by its name",
+    "class": "a class of Fink, SIMBAD or TNS",
     "sso": "a solar-system object by number, name or designation",
     "after": "only from this time on: 2025-11-20, a JD or an MJD",
     "before": "only up to this time",
@@ -52,6 +55,7 @@ _PAIR = re.compile(rf"(?<![\w.])({'|'.join([*KEYS, *_SAME, *_IDS])})\s*[=:]\s*(\
 _ZTF = re.compile(r"ztf\d{1,2}[a-z]*", re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d{8,20}")
 _IAU = re.compile(r"lsst-ap-d([os])-(\d{8,20})", re.IGNORECASE)
+_TRACKLET = re.compile(r"trck_(\d{8})_\d{6}_\d{2}", re.IGNORECASE)
 _TOPIC = re.compile(r"(?:fink_)?(\w+?)(?:_(ztf|lsst))?", re.IGNORECASE)
 _DATE = re.compile(r"(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])")
 _COMPARES = re.compile(r"[<>=]|\b(?:and|or|not|is|in|between|like)\b", re.IGNORECASE)
@@ -168,7 +172,8 @@ def _pairs(text: str) -> tuple[dict[str, str], str]:
     pairs: dict[str, str] = {}
     for key, value in _PAIR.findall(text):
         lowered = key.lower()
-        pairs[_SAME.get(lowered, lowered)] = value.strip("\"'") if value[:1] == value[-1:] and len(value) > 1 else value
+        name = _SAME.get(lowered, lowered)
+        pairs["tag" if name == "class" else name] = value.strip("\"'") if value[:1] == value[-1:] and len(value) > 1 else value
     return pairs, " ".join(_PAIR.sub(" ", text).split())
 
 
@@ -233,7 +238,8 @@ def _choice(reading: _Reading, name: str, value: str | None, known: Iterable[str
 def _by_key(reading: _Reading, pairs: Mapping[str, str], words: str, substreams: Collection[str]) -> Phrase | None:
     """Read what a key says on its own: a substream, a solar-system object, a draw, an id, a position."""
     if "tag" in pairs:
-        return _substream(reading, f"tag={pairs['tag']}", pairs["tag"], substreams)
+        found = _class(reading, f"{pairs['tag']} {words}".strip(), substreams)
+        return found or _substream(reading, f"tag={pairs['tag']}", pairs["tag"], substreams)
     if "sso" in pairs:
         name = f"{pairs['sso']} {words}".strip()
         return reading.take("sso", f"sso={name}", "a solar-system object", names=(name,))
@@ -251,9 +257,31 @@ def _by_key(reading: _Reading, pairs: Mapping[str, str], words: str, substreams:
     return None
 
 
+def _class(reading: _Reading, name: str, substreams: Collection[str]) -> Phrase | None:
+    """Read the name of a class of Fink, of TNS or of SIMBAD, unless a substream is called so."""
+    if name.lower() in substreams:
+        return None
+    known = {each.lower(): each for each in CLASSIFIERS}
+    bare = re.sub(r"^\((?:tns|simbad)\)\s*", "", name, flags=re.IGNORECASE)
+    quoted = "'" + bare.replace("'", "''") + "'"
+    if name.lower() in known:
+        return reading.take("condition", name, "a class of Fink", condition=f"fink_class = '{known[name.lower()]}'")
+    if name.lower().startswith("(tns)"):
+        return reading.take("condition", name, "a type of TNS", condition=f"tns_type = {quoted}")
+    one = spellings().get(bare)
+    if one is None:
+        return None
+    return reading.take("condition", name, "a type of SIMBAD", condition=f"simbad_former_type = '{one.former_name}'")
+
+
 def _by_id(reading: _Reading, pairs: Mapping[str, str], words: str, substreams: Collection[str]) -> Phrase | None:
     """Read ids of objects, whole or in part, one or several."""
     parts = [part for part in re.split(r"[,;\s]+", words) if part]
+    tracklet = _TRACKLET.fullmatch(words)
+    if tracklet:
+        night = f"{tracklet[1][:4]}-{tracklet[1][4:6]}-{tracklet[1][6:]}"
+        reading.trouble.append(f"{words} is a tracklet, and nothing finds tracklets yet; {night} shows the alerts of that night")
+        return reading.give_up()
     iau = _IAU.fullmatch(words)
     if iau:
         kind: Action = "object" if iau[1].lower() == "o" else "alert"
@@ -327,7 +355,7 @@ def _by_substream(reading: _Reading, pairs: Mapping[str, str], words: str, subst
         return _substream(reading, words, name, substreams)
     if topic is not None and topic[1] in substreams:
         return _substream(reading, words, topic[1], substreams, topic[2])
-    return None
+    return _class(reading, words, substreams) if words.lower() in {each.lower() for each in CLASSIFIERS} else None
 
 
 def _substream(reading: _Reading, words: str, name: str, substreams: Collection[str], survey: str | None = None) -> Phrase:

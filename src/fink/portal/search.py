@@ -73,7 +73,7 @@ def _older(text: Mapping[str, str]) -> str:
     for name, value in text.items():
         if name in ("action", "format") or not value:
             continue
-        words.append(f"{name}={value}" if name in KEYS or name == "class" else value)
+        words.append(f"{name}={value}" if name in KEYS else value)
     return " ".join(words)
 
 

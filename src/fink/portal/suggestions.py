@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fink.api.classes import CLASSIFIERS
 from fink.archive.embedded import EmbeddedArchive
 from fink.columns import Column
 from fink.config import Settings
@@ -15,6 +16,10 @@ from fink.services import names
 
 MOST = 10
 """Suggestions at most."""
+_VALUES: Mapping[str, Mapping[str, str]] = {
+    "trend": {"rising": "getting brighter", "fading": "getting fainter"},
+    "survey": {"ztf": "ZTF", "lsst": "Rubin"},
+}
 _LAST_PAIR = re.compile(r"(?:^|\s)(tag|class|trend|survey)\s*[=:]\s*(\S*)$", re.IGNORECASE)
 _LAST_WORD = re.compile(r"(?:^|\s)(\w+)$")
 
@@ -58,10 +63,10 @@ def _values(text: str, substreams: Mapping[str, str]) -> Iterator[dict[str, Any]
         for name, about in sorted(substreams.items(), key=lambda item: (not item[0].startswith(begun), item[0])):
             if begun in name:
                 yield _one(before + name, "substream", about)
-    for value, about in {
-        "trend": {"rising": "getting brighter", "fading": "getting fainter"},
-        "survey": {"ztf": "ZTF", "lsst": "Rubin"},
-    }.get(key, {}).items():
+    for name in CLASSIFIERS if key == "class" else ():
+        if name.lower().startswith(begun):
+            yield _one(f'{before}"{name}"' if " " in name else before + name, "class", "Class that Fink gives")
+    for value, about in _VALUES.get(key, {}).items():
         if value.startswith(begun):
             yield _one(before + value, key, about)
 

@@ -110,6 +110,24 @@ def test_what_is_wrong_is_said_with_the_remedy(text: str, remedy: str) -> None:
     assert any(remedy in each for each in phrase.trouble), phrase.trouble
 
 
+@pytest.mark.parametrize(
+    ("text", "condition"),
+    [
+        ('class="SN candidate"', "fink_class = 'SN candidate'"),
+        ("class=Kilonova candidate", "fink_class = 'Kilonova candidate'"),
+        ("sn candidate", "fink_class = 'SN candidate'"),
+        ('class="(TNS) SN Ia"', "tns_type = 'SN Ia'"),
+        ("class=RRLyrae", "simbad_former_type = 'RRLyr'"),
+    ],
+)
+def test_classes_are_conditions(text: str, condition: str) -> None:
+    assert heard(text).condition == condition
+
+
+def test_a_tracklet_leads_to_its_night() -> None:
+    assert "2023-12-13 shows" in heard("TRCK_20231213_133612_00").trouble[0]
+
+
 def test_what_was_understood_is_said_even_where_something_was_not() -> None:
     phrase = heard("survey=ztf tag=fast_riser")
     assert [each.words for each in phrase.heard] == ["survey=ztf"]
