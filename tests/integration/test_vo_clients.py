@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from unit.api.conftest import Served, served_archive, serving
 __all__ = ["served_archive"]
 
 SURVEYS = ("ztf", "lsst")
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "vo.md"
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,8 @@ def test_pyvo_searches_around_a_position(served: Served, base: str, survey: str)
     assert len(found) > 0
     assert here["object_id"] in [row.id for row in found]
     assert all(row.pos.separation(centre).deg <= 0.5 for row in found)
+    for links in found.iter_datalinks():
+        assert {"#this", "#cutout"} <= set(links["semantics"])
 
 
 def test_pyvo_is_told_what_is_wrong_with_a_search(base: str) -> None:
@@ -128,3 +132,14 @@ def test_astropy_finds_nothing_wrong_in_any_document(served: Served, base: str, 
         answer = served.client.get(path, params=arguments)
         assert answer.headers["content-type"].startswith("application/x-votable+xml")
         parse(io.BytesIO(answer.content), verify="exception")
+
+
+def test_the_guide_runs(base: str, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"(?ms)^```py\n(.*?)^```", GUIDE.read_text())
+    assert len(blocks) == 4
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block.replace("http://127.0.0.1:8000", base), str(GUIDE), "exec"), names)
+    printed = capsys.readouterr().out
+    assert "points of" in printed
+    assert "#cutout" in printed

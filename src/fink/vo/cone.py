@@ -53,7 +53,7 @@ def cone_search(archive: EmbeddedArchive, table: Table, given: Mapping[str, Sequ
     kept = _shaped(found.slice(0, rows), columns)
     last = [Info("QUERY_STATUS", "OVERFLOW", f"there are more than {rows} objects; MAXREC asks for more")] if found.num_rows > rows else []
     about = f"Objects of {table.schema.upper()}, the nearest first, each with what its last alert says; no rows where SR is 0"
-    behind = links_service(table.schema, "alert", "alert_id", base) if kept.num_rows else ""
+    behind = links_service(table.schema, "object", "id", base) if kept.num_rows else ""
     return write_votable(kept, columns, Dressing("1.1", about=about, infos=[], last=[], behind=behind, ucds=_UCDS, heading=_written(last)))
 
 

@@ -94,7 +94,9 @@ def _fault(text: str) -> Row:
 def _of_object(archive: EmbeddedArchive, survey: str, name: str, base: str) -> Iterator[Row]:
     alerts = archive.object_alerts(name, survey)
     if not alerts.num_rows:
-        yield _fault(f"the archive has no {survey} object {name[:80]!r}")
+        # a cone search names an alert that belongs to no object by its number
+        found = list(_of_alert(archive, survey, name, base))
+        yield from [_fault(f"the archive has no {survey} object {name[:80]!r}")] if "error_message" in found[0] else found
         return
     last = alerts.sort_by([("mjd", "descending"), ("alert_id", "descending")]).slice(0, 1).to_pylist()[0]
     yield _query_row(

@@ -65,6 +65,11 @@ def test_what_is_not_there_is_told_row_by_row(
     assert found[1]["access_url"]
 
 
+def test_an_alert_without_object_is_found_by_its_number(archive: EmbeddedArchive) -> None:
+    number = archive.sql("SELECT alert_id FROM alerts WHERE survey = 'ztf' LIMIT 1")["alert_id"][0].as_py()
+    assert "#cutout" in [row["semantics"] for row in rows(archive, "object", number)]
+
+
 def test_none_and_too_many_are_refused(archive: EmbeddedArchive) -> None:
     for ids in ([], [" "], ["x"] * (MOST_IDS + 1)):
         with pytest.raises(RequestError):
