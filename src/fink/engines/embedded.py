@@ -40,6 +40,9 @@ Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 DELIVERY_INTERVAL = 0.5
 """Seconds between deliveries to followers while a run is going on, unless one lags more than it may; its end always delivers."""
 
+HURRIED = 0.1
+"""Seconds for which a source may gather a batch while others are computed, which are committed before the next one is asked for [s]."""
+
 
 @dataclass
 class RunSummary:
@@ -93,6 +96,10 @@ class _Flight:
     slot: _Slot | None
     buffer: SharedBuffer | None
     plan_id: str
+
+    def ready(self) -> bool:
+        """Say whether it can be committed without waiting."""
+        return self.slot is None or self.slot.worker.ready()
 
 
 class _Buffers:
@@ -162,6 +169,7 @@ class EmbeddedEngine:
         users: UserSettings | None = None,
     ) -> None:
         self._archive, self._plan, self._settings, self._limits = archive, plan, settings, limits
+        self._hurried = limits.model_copy(update={"seconds": min(limits.seconds, HURRIED)})
         self._followers, self._on_commit, self._request = followers, on_commit, request
         self._plan_id, self._versions = archive.register_plan(plan.record), plan.record.artifacts
         self._stop = threading.Event()
@@ -217,7 +225,8 @@ class EmbeddedEngine:
         after = self._archive.last_commit()
         while not self._stop.is_set():
             try:
-                batch = source.next_batch(self._limits, self._buffers.allocate)
+                # what is being computed is committed as soon as it is ready, and not only when the next batch is full
+                batch = source.next_batch(self._hurried if flights else self._limits, self._buffers.allocate)
             except SourceError:
                 # what was read before it is good
                 self._drain(flights, 0)
@@ -256,8 +265,8 @@ class EmbeddedEngine:
         return self._plan_id, versions
 
     def _drain(self, flights: deque[_Flight], keep: int) -> None:
-        """Commit the oldest batches until no more than ``keep`` are in flight."""
-        while len(flights) > keep:
+        """Commit the oldest batches until no more than ``keep`` are in flight, and of these none that is ready."""
+        while len(flights) > keep or (flights and flights[0].ready()):
             flight = flights.popleft()
             computed = self._result(flight) if flight.task and flight.slot else None
             self._commit(outcome_of(flight.batch, computed, self._plan, flight.plan_id))

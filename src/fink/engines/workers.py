@@ -117,6 +117,9 @@ class Worker(Protocol):
     def submit(self, task: Task) -> None:
         """Start on a task."""
 
+    def ready(self) -> bool:
+        """Say whether the oldest task's result is there, or will come no sooner for waiting."""
+
     def result(self, task: Task) -> Computed:
         """Wait for the oldest task's result; raises `WorkerFailure` when it does not come."""
 
@@ -132,6 +135,10 @@ class LocalWorker:
 
     def submit(self, task: Task) -> None:
         """Do nothing yet: the work is done when its result is asked for."""
+
+    def ready(self) -> bool:
+        """Say yes: it is computed when it is asked for."""
+        return True
 
     def result(self, task: Task) -> Computed:
         """Compute the task."""
@@ -162,6 +169,13 @@ class ProcessWorker:
         """Send a task; a worker that is already gone is noticed when its result is asked for."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._pipe.send(replace(task, packets=replace(task.packets, buffer=np.zeros(0, np.uint8))))
+
+    def ready(self) -> bool:
+        """Say whether the process has answered, or is gone; it has not while it starts."""
+        try:
+            return self._ready and self._pipe.poll(0)
+        except OSError:
+            return True
 
     def result(self, task: Task) -> Computed:
         """Wait for the oldest task's result.

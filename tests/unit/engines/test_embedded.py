@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from fink.archive.embedded import EmbeddedArchive
 from fink.commits import Commit
 from fink.config import BatchSettings, RunSettings
 from fink.engines import embedded
-from fink.engines.embedded import EmbeddedEngine, RunSummary
-from fink.engines.workers import PlanRequest, SharedBuffer
+from fink.engines.embedded import HURRIED, EmbeddedEngine, RunSummary
+from fink.engines.workers import LocalWorker, PlanRequest, SharedBuffer
 from fink.errors import FollowerError, SourceError
 from fink.simulator.replay import write_night
 from fink.streams import Allocate, SourceBatch
@@ -187,6 +187,32 @@ def test_a_stop_ends_after_the_batches_in_flight_and_the_next_run_goes_on(tmp_pa
     rest = run(tmp_path / "archive", MemorySource(SIMULATED, start=summary.counts.archived))
     assert summary.counts.archived + rest.counts.archived == TOTAL
     assert contents(tmp_path / "archive").equals(undisturbed)
+
+
+class Unhurried(MemorySource):
+    """A source that notes how far the archive was each time it was asked, and how long it might have waited."""
+
+    def __init__(self, commits: Callable[[], int]) -> None:
+        super().__init__(SIMULATED[:3])
+        self.commits, self.asked = commits, list[tuple[int, float]]()
+
+    def next_batch(self, limits: BatchSettings, allocate: Any) -> Any:
+        self.asked.append((self.commits(), limits.seconds))
+        return super().next_batch(limits, allocate)
+
+
+def test_a_batch_that_is_ready_is_committed_before_the_next_one_is_asked_for(tmp_path: Path) -> None:
+    commits: list[int] = []
+    source = Unhurried(lambda: len(commits))
+    run(tmp_path / "archive", source, on_commit=lambda commit, summary: commits.append(commit.number))
+    assert source.asked == [(number, 1.0) for number in range(4)]
+
+
+def test_while_a_batch_is_computed_the_next_one_is_not_waited_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalWorker, "ready", lambda self: False)
+    source = Unhurried(lambda: 0)
+    run(tmp_path / "archive", source, alerts=20)
+    assert (source.asked[0][1], source.asked[1][1]) == (1.0, HURRIED)
 
 
 def test_buffers_are_used_again_and_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
