@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
@@ -13,10 +14,11 @@ from typing import Any
 class Registry(ThreadingHTTPServer):
     """A schema registry with the routes that clients read."""
 
-    def __init__(self, schemas: dict[int, str], broken: bool = False, port: int = 0) -> None:
+    def __init__(self, schemas: dict[int, str], broken: bool = False, port: int = 0, login: str = "") -> None:
         self.asked: list[str] = []
         self.schemas = schemas
         self.broken = broken
+        self.login = login
         super().__init__(("127.0.0.1", port), _Handler)
 
     @property
@@ -29,6 +31,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
+        if self.server.login:
+            given = self.headers.get("Authorization", "").removeprefix("Basic ")
+            if base64.b64decode(given).decode() != self.server.login:
+                self.send_error(401)
+                return
         number = self.path.rpartition("/")[2]
         known = self.path.startswith("/schemas/ids/") and int(number) in self.server.schemas
         answer: dict[str, Any] = {"error_code": 40403, "message": f"Schema {number} not found"}

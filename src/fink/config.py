@@ -180,6 +180,8 @@ class SurveySettings(_Section):
 
     schemas: Path | None = Field(None, description="Folder of Avro schemas (.avsc), beside the built-in field tables")
     registry: str = Field("", description="URL of a Confluent-compatible schema registry")
+    registry_username: str = Field("", description="Who logs in to the schema registry; empty where nobody needs to")
+    registry_password: SecretStr = Field(SecretStr(""), description="Password for it; better from the environment than in a file")
     elasticc_flux_unit: Literal["nJy", "FLUXCAL"] = Field("nJy", description="Unit of the fluxes in ELAsTiCC packets")
 
 

@@ -37,7 +37,9 @@ def schema_of_id(settings: Settings) -> SchemaOfId:
     """Make what finds the schema of a packet that names only its number."""
     from fink.codecs.writers import SchemaStore
 
-    return SchemaStore(_built_in_schema, settings.surveys.schemas, settings.surveys.registry, settings.archive / "schemas").find
+    chosen = settings.surveys
+    login = (chosen.registry_username, chosen.registry_password.get_secret_value()) if chosen.registry_username else None
+    return SchemaStore(_built_in_schema, chosen.schemas, chosen.registry, settings.archive / "schemas", login).find
 
 
 def _built_in_schema(number: int) -> bytes | None:
@@ -366,7 +368,9 @@ def request_handlers(archive: EmbeddedArchive, settings: Settings) -> dict[str, 
 
     def replay(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         items = [item["id"] for item in archive.quarantine_items() if item["id"] in arguments["items"] or not arguments["items"]]
-        with_schemas = settings.model_copy(update={"surveys": SurveySettings(**arguments["surveys"])})
+        # who asks leaves the password out, so that it is written nowhere
+        chosen = {"registry_password": settings.surveys.registry_password} | arguments["surveys"]
+        with_schemas = settings.model_copy(update={"surveys": SurveySettings(**chosen)})
         return {"tried": len(items), "archived": replay_quarantine(archive, with_schemas, items)}
 
     def forget(arguments: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -141,7 +141,7 @@ def replay(
     settings = settings_from(archive, config)
     with factory.read_archive(settings) as reader:
         chosen = [_one(reader.quarantine_items(), identity)["id"]] if identity else []
-    arguments = {"items": chosen, "surveys": settings.surveys.model_dump(mode="json")}
+    arguments = {"items": chosen, "surveys": settings.surveys.model_dump(mode="json", exclude={"registry_password"})}
     show_record(factory.ask(settings, "replay", arguments), format)
 
 

@@ -6,6 +6,7 @@ schemas, then in the field tables that Fink brings, then at a schema registry; o
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import urllib.error
@@ -50,13 +51,25 @@ class SchemaStore:
         URL of a Confluent-compatible schema registry.
     cache
         Folder where schemas that the registry gave are kept.
+    login
+        User and password, where the registry asks for them (HTTP basic authentication).
     """
 
-    def __init__(self, tables: Tables | None = None, folder: Path | None = None, registry: str = "", cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        tables: Tables | None = None,
+        folder: Path | None = None,
+        registry: str = "",
+        cache: Path | None = None,
+        login: tuple[str, str] | None = None,
+    ) -> None:
         self._tables = tables
         self._folder = folder
         self._registry = registry.rstrip("/")
         self._cache = cache
+        self._headers = {"Accept": "application/vnd.schemaregistry.v1+json"}
+        if login is not None:
+            self._headers["Authorization"] = "Basic " + base64.b64encode(":".join(login).encode()).decode()
         self._found: dict[int, bytes | SchemaError] = {}
 
     def find(self, number: int) -> bytes:
@@ -102,7 +115,7 @@ class SchemaStore:
         if kept and kept.exists():
             return kept.read_bytes()
         url = f"{self._registry}/schemas/ids/{number}"
-        request = urllib.request.Request(url, headers={"Accept": "application/vnd.schemaregistry.v1+json"})
+        request = urllib.request.Request(url, headers=self._headers)
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
                 text: bytes = orjson.loads(answer.read())["schema"].encode()
@@ -110,6 +123,9 @@ class SchemaStore:
             error.close()
             if error.code == 404:
                 return None
+            if error.code in (401, 403):
+                advice = "check surveys.registry_username and FINK_SURVEYS__REGISTRY_PASSWORD"
+                raise RegistryError(f"schema {number}: the registry refuses this user ({error.code} from {url}); {advice}") from error
             raise RegistryError(f"schema {number}: the registry answered {error.code} to {url}; look at its log") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RegistryError(f"schema {number}: no answer from {url} ({error}); check surveys.registry") from error

@@ -69,6 +69,14 @@ def test_registry_that_does_not_answer_properly_is_an_error(broken_registry: Reg
         SchemaStore(registry="http://127.0.0.1:9").find(5)
 
 
+def test_registry_that_asks_who_one_is_gets_user_and_password(registry: Registry) -> None:
+    registry.login = "me:secret: text"
+    assert SchemaStore(registry=registry.url, login=("me", "secret: text")).find(1203) == SCHEMA
+    for login in (None, ("me", "wrong")):
+        with pytest.raises(RegistryError, match=r"refuses this user \(401.*REGISTRY_PASSWORD"):
+            SchemaStore(registry=registry.url, login=login).find(1203)
+
+
 def test_folder_comes_before_tables_and_tables_before_the_registry(registry: Registry, tmp_path: Path) -> None:
     table = SCHEMA.replace(b"v12_3", b"table")
     store = SchemaStore(tables=lambda number: table if number == 1203 else None, registry=registry.url)
