@@ -14,7 +14,7 @@ import orjson
 
 from fink.archive.applying import LAST, Applier, Step
 from fink.archive.history import history
-from fink.archive.index import ReaderFolder, Store, WriterLock, files_written, remove_stale_readers
+from fink.archive.index import Published, ReaderFolder, Store, WriterLock, files_written, read_published, remove_stale_readers
 from fink.archive.lake import Lake, sync_folder
 from fink.archive.numbering import Numbering
 from fink.archive.queries import Queries
@@ -54,6 +54,8 @@ class EmbeddedArchive(Queries):
         self._upkeep: Upkeep | None = None
         self._lock: WriterLock | None = None
         self._reader: ReaderFolder | None = None
+        self._published: Published | None = None
+        self._unreached: int | None = None
         self._seen: frozenset[tuple[str, int]] = frozenset()
         self._load()
 
@@ -118,6 +120,8 @@ class EmbeddedArchive(Queries):
         archive._lake.recover(archive.files())
         archive._upkeep = Upkeep(store, archive._lake, folder / "readers", settings.packets, declared)
         archive._upkeep.publish()
+        archive._published = Published(folder)
+        archive._published.write(archive._last[0])
         keep = "all" if settings.packets.startswith("last:") else settings.packets
         archive._applier = Applier(
             store,
@@ -167,19 +171,22 @@ class EmbeddedArchive(Queries):
         self._store.close()
         if self._reader is not None:
             self._reader.close()
+        if self._published is not None:
+            self._published.close()
         if self._lock is not None:
             self._lock.release()
 
     def refresh(self) -> int:
         """Follow the writer, and give the number of the last commit that is answered from now on."""
         if self._reader is not None:
-            before, written = self._last, files_written(self.folder / "index")
+            before, published, written = self._last, read_published(self.folder), files_written(self.folder / "index")
             self._store.catch_up()
             self._load()
-            if self._last == before and written != self._seen:
-                # the writer did something, and nothing came of it
+            # where the writer does not say its last commit, it may have been one if it did something and nothing came of it
+            missed = self._last == before and written != self._seen if published is None else self._last[0] < published != self._unreached
+            if missed:
                 self._store.reopen()
-                self._seen = written
+                self._seen, self._unreached = written, published
                 self._load()
             self._numbering.forget()
             self._reader.hold(self._last[0])
@@ -209,6 +216,8 @@ class EmbeddedArchive(Queries):
                 "free some space or repair the disk, then run again: it goes on where it was"
             ) from error
         self._last = (commit.number, commit.checksum)
+        if self._published is not None:
+            self._published.write(commit.number)
         return commit
 
     def _undo(self) -> None:

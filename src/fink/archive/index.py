@@ -58,6 +58,7 @@ _WIDE = frozenset({"alerts", "rows", "objects", "chunks", "names", "sky"})
 _FOUND = frozenset({"rows", "chunks", "sky"})
 """Families of which only what is there is asked for: filters that tell what is not would take memory for nothing."""
 
+_PUBLISHED = "PUBLISHED"
 _MEGABYTE = 1 << 20
 _TABLE_SIZE = 64 * _MEGABYTE
 
@@ -372,6 +373,33 @@ class WriterLock:
     def release(self) -> None:
         """Let another process write."""
         self._file.close()
+
+
+class Published:
+    """The number of the last commit, in a file beside the index: by it a reader knows, at no cost, whether it is behind.
+
+    It is written after the index was and never synced, so that it may lag behind the index and is never ahead of it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / _PUBLISHED).open("wb", buffering=0)
+
+    def write(self, commit: int) -> None:
+        """Say that a commit was written."""
+        os.pwrite(self._file.fileno(), b"%020d" % commit, 0)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+def read_published(folder: Path) -> int | None:
+    """Give the number of the last commit; None where the writer has not said yet."""
+    try:
+        said = (folder / _PUBLISHED).read_bytes()
+    except FileNotFoundError:
+        return None
+    return int(said) if said.isdigit() else None
 
 
 class ReaderFolder:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from fink.archive.embedded import EmbeddedArchive
-from fink.archive.index import ReaderFolder, oldest_held, remove_stale_readers
+from fink.archive.index import ReaderFolder, Store, oldest_held, remove_stale_readers
 from fink.columns import COLUMNS, Column
 from fink.commits import Counts, Outcome, PlanRecord, Quarantined
 from fink.config import RetentionSettings
@@ -369,3 +369,32 @@ def test_a_copy_is_whole_while_the_writer_goes_on(tmp_path: Path) -> None:
         assert copy.verify() == []
         assert copy.apply(outcome(sky.night(NIGHTS[2]))).number == 3
         assert copy.stats()["alerts"] == sum(len(sky.night(night).batch) for night in NIGHTS[:3])
+
+
+def test_a_reader_opens_the_index_anew_only_where_it_is_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sky, opened = SmallSky(), list[int]()
+    anew = Store.reopen
+
+    def reopen_counted(store: Store) -> None:
+        opened.append(1)
+        anew(store)
+
+    monkeypatch.setattr(Store, "reopen", reopen_counted)
+    with create(tmp_path / "a") as archive, EmbeddedArchive.reader(tmp_path / "a") as reader:
+        for number, night in enumerate(NIGHTS, 1):
+            archive.apply(outcome(sky.night(night)))
+            assert reader.refresh() == number
+            archive.record_follower("someone", number, "sum")
+            assert reader.refresh() == number
+        archive.compact()
+        assert reader.refresh() == len(NIGHTS)
+        assert all(record.state == "parquet" for record in reader.files().values() if record.kind == "rows" and record.state != "dropped")
+        assert opened == []
+        # an index put back from a copy lies behind what its last writer said
+        (tmp_path / "a" / "PUBLISHED").write_bytes(b"%020d" % (len(NIGHTS) + 3))
+        assert [reader.refresh() for _ in range(3)] == [len(NIGHTS)] * 3
+        assert opened == [1]
+        (tmp_path / "a" / "PUBLISHED").unlink()
+        archive.record_follower("someone", 1, "other")
+        assert [reader.refresh() for _ in range(3)] == [len(NIGHTS)] * 3
+        assert opened == [1, 1]
