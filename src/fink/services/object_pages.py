@@ -174,7 +174,7 @@ def band_order(band: str) -> tuple[int, str]:
 
 
 def light_curve(curve: pa.Table, alerts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Give the points of a light curve as columns [d, nJy], with the number of the alert that a detection came with, where there is one.
+    """Give the points of a light curve as columns [d, nJy], with the number of the alert that came of the same exposure, where there is one.
 
     An upper limit has no flux; its five-sigma limit is five times ``flux_err``.
     """
@@ -183,7 +183,7 @@ def light_curve(curve: pa.Table, alerts: Sequence[Mapping[str, Any]]) -> dict[st
     numbers = [names.get(number) for number in curve["point_id"].to_pylist()]
     mjd, kinds, bands = curve["mjd"].to_numpy(), curve["kind"].to_pylist(), curve["band"].to_pylist()
     for i, kind in enumerate(kinds):
-        if kind == "detection" and numbers[i] is None:
+        if kind != "limit" and numbers[i] is None:
             near = int(np.searchsorted(times, mjd[i] - _SAME_EPOCH))
             if near < len(alerts) and abs(times[near] - mjd[i]) < _SAME_EPOCH and alerts[near]["band"] == bands[i]:
                 numbers[i] = str(alerts[near]["alert_id"])

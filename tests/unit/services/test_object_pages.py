@@ -36,8 +36,12 @@ def test_alerts_and_points_are_those_of_the_archive(archive: EmbeddedArchive, bu
     curve = archive.light_curve(busiest, "ztf")
     assert len(found["light_curve"]["mjd"]) == curve.num_rows
     assert sum(found["summary"]["points"].values()) == curve.num_rows
-    numbered = [number for number in found["light_curve"]["alert"] if number]
-    assert sorted(numbered) == sorted(each["alert_id"] for each in found["alerts"]), "a click on each alert's point finds it"
+    points = zip(found["light_curve"]["kind"], found["light_curve"]["alert"], strict=True)
+    numbered = {number for kind, number in points if kind == "detection" and number}
+    assert numbered == {each["alert_id"] for each in found["alerts"]}, "a click on each alert's point finds it"
+    by_number = {each["alert_id"]: each["mjd"] for each in found["alerts"]}
+    for mjd, number in zip(found["light_curve"]["mjd"], found["light_curve"]["alert"], strict=True):
+        assert number is None or by_number[number] == pytest.approx(mjd, abs=1e-5), "forced photometry of the same exposure, too"
 
 
 def test_it_is_json_that_reads_back_exactly(archive: EmbeddedArchive, busiest: str) -> None:
