@@ -475,17 +475,17 @@ def test_a_get_without_arguments_describes_the_route_or_answers(served: Served, 
 def test_what_is_required_is_asked_for(served: Served, words: dict[str, str], entry: Entry, name: str) -> None:
     arguments = {key: value for key, value in asked(entry, words, columns="x").items() if key != name}
     for answer in answers(served, entry, arguments).values():
-        _refused(answer, name)
+        check_refused(answer, name)
 
 
 @pytest.mark.parametrize(("entry", "name"), [(entry, name) for entry in CONTRACT for name in entry.bad], ids=str)
 def test_bad_values_are_refused_with_what_is_allowed(served: Served, words: dict[str, str], entry: Entry, name: str) -> None:
     value, told = entry.bad[name]
     for answer in answers(served, entry, {**asked(entry, words), name: value}).values():
-        _refused(answer, told)
+        check_refused(answer, told)
 
 
-def _refused(answer: httpx.Response, told: str) -> None:
+def check_refused(answer: httpx.Response, told: str) -> None:
     assert answer.status_code == 400, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from fastapi import FastAPI
 
-from fink.api.application import build_application
 from fink.archive.embedded import EmbeddedArchive
-from fink.archive.rows import declared_columns
 from fink.cli.application import run
 from fink.config import Settings
-from fink.services.live import LiveArchive
 from fink.simulator.replay import write_night
 from fink.simulator.survey import simulate_nights
+from in_process import InProcess, answering
 
 NIGHTS = simulate_nights("ztf", 3, 40, 5)
-
-
-@dataclass(frozen=True)
-class Client:
-    """Asks the application in this process."""
-
-    application: FastAPI
-
-    def get(self, path: str, params: dict[str, Any]) -> httpx.Response:
-        """Ask by GET."""
-
-        async def asked() -> httpx.Response:
-            transport = httpx.ASGITransport(self.application)
-            async with httpx.AsyncClient(transport=transport, base_url="http://fink", timeout=60) as client:
-                return await client.get(path, params=params)
-
-        return asyncio.run(asked())
 
 
 def _archive(night: int, folder: Path) -> None:
@@ -63,13 +40,12 @@ def folder(two_nights: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def client(folder: Path) -> Iterator[Client]:
-    live = LiveArchive(lambda: EmbeddedArchive.reader(folder / "archive"), 2)
-    yield Client(build_application(live, declared_columns(), Settings(archive=folder / "archive")))
-    live.close()
+def client(folder: Path) -> Iterator[InProcess]:
+    with answering(Settings(archive=folder / "archive")) as client:
+        yield client
 
 
-def pages(client: Client, path: str, between: Any = lambda: None, **arguments: Any) -> list[list[dict[str, Any]]]:
+def pages(client: InProcess, path: str, between: Any = lambda: None, **arguments: Any) -> list[list[dict[str, Any]]]:
     """Ask for page after page."""
     found, cursor = [], ""
     while True:
@@ -90,7 +66,7 @@ def _place(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", ["/tags", "/alerts", "/conesearch", "/objects", "/latests"])
-def test_pages_together_are_the_list_also_while_the_stream_writes(client: Client, folder: Path, path: str) -> None:
+def test_pages_together_are_the_list_also_while_the_stream_writes(client: InProcess, folder: Path, path: str) -> None:
     asked: dict[str, Any] = {
         "/tags": {"tag": "remove_unlikely_transients"},
         "/latests": {"class": "remove_unlikely_transients"},
@@ -107,7 +83,7 @@ def test_pages_together_are_the_list_also_while_the_stream_writes(client: Client
     assert [row["i:candid"] for page in few for row in page] == [row["i:candid"] for row in whole[0]]
 
 
-def test_a_cursor_serves_its_own_question_only(client: Client) -> None:
+def test_a_cursor_serves_its_own_question_only(client: InProcess) -> None:
     asked = {"where": "mag > 0", "n": 3}
     cursor = client.get("/ztf/api/v1/alerts", params=asked).headers["X-Fink-Cursor"]
     assert client.get("/ztf/api/v1/alerts", params={**asked, "n": 5, "cursor": cursor}).status_code == 200
@@ -118,7 +94,7 @@ def test_a_cursor_serves_its_own_question_only(client: Client) -> None:
 
 
 @pytest.mark.parametrize("output", ["json", "csv", "votable", "parquet"])
-def test_long_answers_are_those_at_once(client: Client, output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_answers_are_those_at_once(client: InProcess, output: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {"where": "mag > 0", "n": 1000, "columns": "i:candid,i:magpsf,d:finkclass,v:lastdate", "output-format": output}
     at_once = client.get("/ztf/api/v1/alerts", params=asked)
     monkeypatch.setattr("fink.api.routes.rows_at_once", lambda columns: 7)
