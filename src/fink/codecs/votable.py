@@ -101,7 +101,10 @@ def write_votable(table: pa.Table, columns: Mapping[str, Column], dressing: Dres
         What else the document says.
     """
     frame = pl.DataFrame(pl.from_arrow(table))
-    fields = [_field(name, frame[name], table.schema.field(name).type, columns.get(name), dressing) for name in table.column_names]
+    ids = _ids(table.column_names)
+    fields = [
+        _field(name, ids[name], frame[name], table.schema.field(name).type, columns.get(name), dressing) for name in table.column_names
+    ]
     about = f"<DESCRIPTION>{escape(dressing.about)}</DESCRIPTION>\n" if dressing.about else ""
     head = "".join(info.write() + "\n" for info in dressing.infos) + (dressing.heading + "\n" if dressing.heading else "")
     tail = "".join(info.write() + "\n" for info in dressing.last)
@@ -144,11 +147,25 @@ def field_id(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "_", name if name[:1].isalpha() else f"_{name}")
 
 
-def _field(name: str, values: pl.Series, kind: pa.DataType, column: Column | None, dressing: Dressing) -> str:
+def _ids(names: Sequence[str]) -> dict[str, str]:
+    """Give each column an ID of its own."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in names:
+        base, number = field_id(name), 1
+        found[name] = base
+        while found[name] in taken:
+            number += 1
+            found[name] = f"{base}.{number}"
+        taken.add(found[name])
+    return found
+
+
+def _field(name: str, identity: str, values: pl.Series, kind: pa.DataType, column: Column | None, dressing: Dressing) -> str:
     text = {"datatype": _TYPES.get(kind, "char")}
     if kind not in _TYPES:
         text = {"datatype": "char" if _is_plain(values) else "unicodeChar", "arraysize": "*"}
-    text = {"name": name, "ID": field_id(name), **text}
+    text = {"name": name, "ID": identity, **text}
     if column is not None:
         ucd = (dressing.ucds or {}).get(name, column.ucd)
         # the first versions have the units of CDS, whose powers have no stars
