@@ -174,7 +174,7 @@ def band_order(band: str) -> tuple[int, str]:
 
 
 def light_curve(curve: pa.Table, alerts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Give the points of a light curve as columns [d, nJy], with the number of the alert that came of the same exposure, where there is one.
+    """Give the points of a light curve as columns [d, nJy], with the number of the alert of the same exposure where there is one.
 
     An upper limit has no flux; its five-sigma limit is five times ``flux_err``.
     """
