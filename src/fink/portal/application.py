@@ -48,7 +48,7 @@ DRAWINGS: Mapping[str, Callable[..., Any]] = {
 }
 """What templates draw or write values with, by name."""
 
-REMEMBERED = 512
+REMEMBERED = 200
 """Answers that are kept until the next commit."""
 
 _POLICY = {

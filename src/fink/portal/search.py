@@ -138,6 +138,8 @@ def _page(visit: Visit, phrase: Phrase, found: Outcome) -> dict[str, Any]:
     shown = alerts.slice((page - 1) * size, size)
     answer: dict[str, Any] = {
         **_understood(phrase),
+        # substreams and names may come to be known without a commit
+        "unfinished": phrase.action in ("unknown", "name", "sso"),
         "query": phrase.text,
         "view": view,
         "by": visit.query["by"],
@@ -286,7 +288,8 @@ def by_name(visit: Visit) -> Answer:
     """Lead from an address that is only a name, as the older portals had it, to the page of what bears it."""
     name = visit.path["name"]
     phrase = understand(name, (), columns())
-    if phrase.action in ("object", "name"):
+    # no designation has a point, and files that browsers look for have one
+    if phrase.action in ("object", "name") and "." not in name:
         found = find(visit.archive, visit.settings, replace(phrase, action="sso") if phrase.action == "name" else phrase)
         if found.to or found.alerts.num_rows:
             return Moved(found.to or "/search?" + urlencode({"q": name}))
@@ -336,7 +339,7 @@ _TYPED = (Argument("q", "text", "What was typed so far", default="", example="fa
 PAGES: tuple[Page, ...] = (
     Page("/", "Search", "home.html", home, place=1),
     Page("/search", "Results", "results.html", results, _SEARCH),
-    Page("/suggest", "Suggestions", "", suggestions, _TYPED),
+    Page("/suggest", "Suggestions", "", suggestions, _TYPED, lasting=False),
 )
 NAMES: tuple[Page, ...] = (Page("/{name}", "Object", "", by_name),)
 """Addresses that are names; every other page comes before them."""
