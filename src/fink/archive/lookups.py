@@ -133,6 +133,27 @@ def commit_part(lake: Lake, records: Mapping[str, FileRecord], kind: Kind, surve
     return pa.concat_tables(parts, promote_options="permissive").combine_chunks()
 
 
+def alert_columns(lake: Lake, records: Mapping[str, FileRecord], columns: Sequence[str], rows: int = 262_144) -> Iterator[pa.Table]:
+    """Give some columns of all alerts in some files, in parts of at most so many rows; a column that a file has not is left out.
+
+    Raises
+    ------
+    ArchiveError
+        If a listed file is damaged, or a Parquet file is not there.
+    NotFoundError
+        If a listed segment is not there.
+    """
+    for name, record in records.items():
+        if record.kind != "rows" or record.state == "dropped":
+            continue
+        if record.state == "parquet":
+            with opened(lake.folder / name) as file:
+                there = [each for each in columns if each in file.schema_arrow.names]
+                yield from (pa.Table.from_batches([batch]) for batch in file.iter_batches(rows, columns=there) if batch.num_rows)
+        else:
+            yield from (_only(table, columns) for table in lake.tables(name, record) if table.num_rows)
+
+
 def _files(
     records: Mapping[str, FileRecord], kind: Kind, survey: str, night: int, commits: Collection[int] | None
 ) -> dict[str, FileRecord]:

@@ -11,12 +11,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fink.archive.embedded import EmbeddedArchive
-from fink.archive.sql import query
-from fink.services.trials import ROWS
 from fink.sky import healpix
 
 ORDER = 5
@@ -24,9 +21,6 @@ ORDER = 5
 
 AGAIN = 60.0
 """Seconds after which a night that has grown is counted again [s]."""
-
-TOGETHER = 500_000
-"""Alerts that are counted in one step."""
 
 CLASS = "fink_class"
 
@@ -74,7 +68,7 @@ class Tallies:
     def count(self, archive: EmbeddedArchive, nights: Sequence[Mapping[str, Any]], seconds: float) -> int:
         """Count what is due of some nights, the newest first, for so long at most [s]; give how many are still due.
 
-        At least one step is made each time, so that asking again comes to an end.
+        At least one night is counted each time, so that asking again comes to an end.
 
         Parameters
         ----------
@@ -83,17 +77,13 @@ class Tallies:
         """
         due = [night for night in reversed(nights) if self._due(night)]
         began = self._clock()
-        while due:
-            step, due = _step(due)
-            counted = tallies_of(archive, [(night["survey"], night["night"]) for night in step])
-            when = self._clock()
+        for left, night in enumerate(due):
+            if left and self._clock() - began > seconds:
+                return len(due) - left
+            counted = _Counted(night["archived"], self._clock(), tally_of(archive, night["survey"], night["night"]))
             with self._lock:
-                for night in step:
-                    key = (night["survey"], night["night"])
-                    self._known[key] = _Counted(night["archived"], when, counted.get(key, Tally()))
-            if when - began > seconds:
-                break
-        return len(due)
+                self._known[(night["survey"], night["night"])] = counted
+        return 0
 
     def _due(self, night: Mapping[str, Any]) -> bool:
         known = self._known.get((night["survey"], night["night"]))
@@ -105,30 +95,12 @@ class Tallies:
         return sum((counted.tally for counted in known if counted is not None), Tally())
 
 
-def _step(due: list[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
-    """Part the nights into those that are counted together and the rest: one at least, and no more alerts than `TOGETHER`."""
-    alerts = 0
-    for number, night in enumerate(due):
-        alerts += night["archived"]
-        if number and alerts > TOGETHER:
-            return due[:number], due[number:]
-    return due, []
-
-
-def tallies_of(archive: EmbeddedArchive, nights: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Tally]:
-    """Count the alerts of some surveys' nights by class and by place."""
-    dates, wanted = [night for _, night in nights], ", ".join(f"('{survey}', {int(night)})" for survey, night in nights)
-    with archive.connection(ROWS, {survey for survey, _ in nights}, (min(dates), max(dates))) as connection:
-        described = query(connection, "DESCRIBE alerts")["column_name"].to_pylist()
-        named = f"coalesce({CLASS}, '')" if CLASS in described else "''"
-        table = query(connection, f"SELECT survey, night, {named} AS class, ra, dec FROM alerts WHERE (survey, night) IN ({wanted})")
-    pixels = pa.array(healpix(ORDER, *(np.ascontiguousarray(table[name].to_numpy()) for name in ("ra", "dec"))))
-    keyed = table.select(["survey", "night", "class"]).append_column("pixel", pixels)
-    classes = keyed.group_by(["survey", "night", "class"]).aggregate([([], "count_all")]).to_pylist()
-    places = keyed.group_by(["survey", "night", "pixel"]).aggregate([([], "count_all")])
-    found: dict[tuple[str, int], Tally] = {}
-    for night in nights:
-        mine = {row["class"]: row["count_all"] for row in classes if (row["survey"], row["night"]) == night}
-        here = places.filter(pc.and_(pc.equal(places["survey"], night[0]), pc.equal(places["night"], night[1])))
-        found[night] = Tally(mine, np.bincount(here["pixel"].to_numpy(), here["count_all"].to_numpy(), 12 << 2 * ORDER).astype(np.int64))
-    return found
+def tally_of(archive: EmbeddedArchive, survey: str, night: int) -> Tally:
+    """Count the alerts of a survey's night by class and by place."""
+    classes, sky = Counter[str](), Tally().sky
+    for part in archive.alert_columns([CLASS, "ra", "dec"], [survey], (night, night)):
+        pixels = healpix(ORDER, *(np.ascontiguousarray(part[name].to_numpy()) for name in ("ra", "dec")))
+        sky += np.bincount(pixels[pixels >= 0], minlength=len(sky))
+        named = part[CLASS].fill_null("") if CLASS in part.column_names else pa.array([""] * part.num_rows)
+        classes.update({each["values"]: each["counts"] for each in named.value_counts().to_pylist()})
+    return Tally(dict(classes), sky)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping
+import time
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,16 +15,11 @@ import pyarrow.compute as pc
 
 from fink import columns, filters, surveys
 from fink.archive.embedded import EmbeddedArchive
-from fink.archive.segments import Kind
-from fink.archive.sql import query
 from fink.columns import Column
 from fink.engines.plan import all_outputs
 from fink.engines.users import microseconds, take
-from fink.errors import RefusedError
+from fink.errors import QueryError, RefusedError
 from fink.filters.users import Compiled, Places, UserSubstream, compile_substream
-
-ROWS: tuple[Kind, ...] = ("rows",)
-"""The files of the lake that questions about alerts need."""
 
 MONTH = 30
 """Days of the trial, up to the newest night of the archive."""
@@ -36,8 +33,6 @@ _CLASS = "fink_class"
 _NEWEST = 10
 _SAMPLE = 4000
 """Alerts on which the cost is measured: a full batch."""
-
-_SQL_TYPES = {pa.string(): "VARCHAR", pa.bool_(): "BOOLEAN", pa.float32(): "FLOAT", pa.float64(): "DOUBLE"}
 
 
 @dataclass(frozen=True)
@@ -119,7 +114,7 @@ def try_out(
     cost
         Whether to measure what it costs, too.
     patience
-        Seconds that looking at the archive may take, twice [s].
+        Seconds that looking at the archive may take [s].
 
     Raises
     ------
@@ -127,21 +122,43 @@ def try_out(
         If it takes longer.
     """
     wanted = [survey] if survey is not None else list(chosen.substream.surveys)
-    span = _span(archive, days, night)
-    # only the files that can hold any of it: of an archive of years, the rest is not even opened
-    with archive.connection(ROWS, wanted or list(surveys.registry()), (span.first, span.last)) as connection:
-        known = set(query(connection, "DESCRIBE alerts")["column_name"].to_pylist())
-        within = _within(span, wanted)
-        where = f"FROM {_with_nulls(chosen, known)} WHERE ({chosen.condition.to_sql()}) AND {within}"
-        if chosen.places is not None:
-            nights, newest = _in_places(archive, chosen.places, where)
-        else:
-            nights = query(
-                connection, f"SELECT survey, night, count(*) AS selected {where} GROUP BY ALL ORDER BY ALL", seconds=patience
-            ).to_pylist()
-            shown = [*_SHOWN, *({_CLASS} & known)]
-            newest = query(connection, f"SELECT {', '.join(shown)} {where} ORDER BY mjd DESC LIMIT {_NEWEST}", seconds=patience).to_pylist()
-    return Trial(nights, newest, measured(archive, chosen) if cost else None)
+    span, began = _span(archive, days, night), time.monotonic()
+    counts: Counter[tuple[str, int]] = Counter()
+    newest: list[pa.Table] = []
+    columns_ = [*dict.fromkeys((*_SHOWN, _CLASS, "night", *sorted(chosen.columns)))]
+    # only the files that can hold any of it, and of these only the columns that are read
+    for part in archive.alert_columns(columns_, wanted or list(surveys.registry()), (span.first, span.last)):
+        taken = _taken(chosen, part)
+        if taken.num_rows:
+            # a file is of one survey and night
+            counts[(taken["survey"][0].as_py(), taken["night"][0].as_py())] += taken.num_rows
+            newest = [_newest([*newest, taken])]
+        if time.monotonic() - began > patience:
+            raise QueryError(f"trying it took longer than {patience:g} s and was stopped; try it on fewer nights")
+    nights = [{"survey": each, "night": date, "selected": number} for (each, date), number in sorted(counts.items())]
+    shown = newest[0].drop_columns(["night"]).to_pylist() if newest else []
+    return Trial(nights, shown, measured(archive, chosen) if cost else None)
+
+
+def _taken(chosen: Compiled, part: pa.Table) -> pa.Table:
+    """Give of some alerts those that a substream takes, with what is shown of them."""
+    declared = vocabulary()
+    for name in sorted(chosen.columns - {*part.column_names}):
+        # nothing had made it yet when these were archived
+        part = part.append_column(name, pa.nulls(part.num_rows, declared[name].type))
+    mask, said = chosen.narrowed(chosen.condition.mask(part), part)
+    kept = [name for name in (*_SHOWN, _CLASS, "night") if name in part.column_names]
+    shown = part.select(kept)
+    if said is not None:
+        for name in said.column_names:
+            shown = shown.append_column(name, said[name])
+    return shown.filter(pa.array(mask))
+
+
+def _newest(parts: list[pa.Table]) -> pa.Table:
+    """Keep the newest of the alerts in some parts."""
+    joined = pa.concat_tables(parts, promote_options="permissive")
+    return joined.take(pc.sort_indices(joined, [("mjd", "descending"), ("alert_id", "descending")])[:_NEWEST])
 
 
 def _span(archive: EmbeddedArchive, days: int | None, night: int | Span | None) -> Span:
@@ -155,51 +172,6 @@ def _span(archive: EmbeddedArchive, days: int | None, night: int | Span | None) 
         return Span(0, _END)
     first = datetime.datetime.strptime(str(newest), "%Y%m%d") - datetime.timedelta(days=days - 1)
     return Span(int(f"{first:%Y%m%d}"), _END)
-
-
-def _within(span: Span, wanted: list[str]) -> str:
-    """Write the nights and surveys of a trial as a condition."""
-    parts = [f"night BETWEEN {span.first} AND {span.last}"]
-    if wanted:
-        parts.append("survey IN (" + ", ".join("'" + name.replace("'", "''") + "'" for name in wanted) + ")")
-    return " AND ".join(parts)
-
-
-def _with_nulls(chosen: Compiled, known: set[str]) -> str:
-    """Name the table of alerts with the columns that the archive has not, because nothing has made them yet, as null."""
-    declared = vocabulary()
-    absent = sorted(chosen.columns - known)
-    if not absent:
-        return "alerts"
-    nulls = ", ".join(f'CAST(NULL AS {_SQL_TYPES.get(declared[name].type, "BIGINT")}) AS "{name}"' for name in absent)
-    return f"(SELECT *, {nulls} FROM alerts)"
-
-
-def _in_places(archive: EmbeddedArchive, places: Places, where: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Count the alerts that lie in some places, part by part, and keep the newest."""
-    shown, counts = pa.table({}), pa.table({})
-    for part in _inside(places, archive.parts(f"SELECT {', '.join(_SHOWN)}, night {where}")):
-        grouped = part.group_by(["survey", "night"]).aggregate([([], "count_all")])
-        counts = grouped if not counts.num_columns else pa.concat_tables([counts, grouped])
-        shown = part if not shown.num_columns else pa.concat_tables([shown, part])
-        shown = shown.take(pc.sort_indices(shown, [("mjd", "descending")])[:_NEWEST])
-    if not counts.num_columns:
-        return [], []
-    total = (
-        counts.group_by(["survey", "night"]).aggregate([("count_all", "sum")]).sort_by([("survey", "ascending"), ("night", "ascending")])
-    )
-    nights = total.rename_columns({"count_all_sum": "selected"}).select(["survey", "night", "selected"])
-    return nights.to_pylist(), shown.drop_columns(["night"]).to_pylist()
-
-
-def _inside(places: Places, parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    for part in parts:
-        inside, said = places.match(part["ra"].to_numpy(), part["dec"].to_numpy())
-        if said is not None:
-            for name in said.column_names:
-                part = part.append_column(name, said[name])
-        if inside.any():
-            yield part.filter(pa.array(inside))
 
 
 def measured(archive: EmbeddedArchive, chosen: Compiled) -> float | None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from fink.archive.embedded import EmbeddedArchive
-from fink.services import tallies
-from fink.services.tallies import AGAIN, ORDER, Tallies, tallies_of
+from fink.services.tallies import AGAIN, ORDER, Tallies, tally_of
 from fink.sky import healpix
 
 
 def test_a_tally_counts_every_alert_of_its_night(archive: EmbeddedArchive) -> None:
     nights = archive.statistics()["nights"]
     for night in nights:
-        key = (night["survey"], night["night"])
-        tally = tallies_of(archive, [key])[key]
+        tally = tally_of(archive, night["survey"], night["night"])
         rows = archive.night(night["night"], night["survey"])
         assert sum(tally.classes.values()) == tally.sky.sum() == night["archived"] == rows.num_rows
         pixels = healpix(ORDER, rows["ra"].to_numpy(), rows["dec"].to_numpy())
@@ -24,8 +21,7 @@ def test_a_tally_counts_every_alert_of_its_night(archive: EmbeddedArchive) -> No
         assert tally.classes == {each["values"]: each["counts"] for each in classes}
 
 
-def test_nights_are_counted_in_steps_that_come_to_an_end(archive: EmbeddedArchive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tallies, "TOGETHER", 1)
+def test_nights_are_counted_in_steps_that_come_to_an_end(archive: EmbeddedArchive) -> None:
     nights = archive.statistics()["nights"]
     counted = Tallies()
     assert counted.count(archive, nights, seconds=0.0) == len(nights) - 1
