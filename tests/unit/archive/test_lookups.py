@@ -113,3 +113,13 @@ def test_some_columns_are_given_of_every_alert_whatever_form_its_file_has(tmp_pa
     assert all(part.num_rows and set(part.column_names) == {"mjd", "alert_id"} for part in parts)
     found = pa.concat_tables([part.select(["alert_id", "mjd"]) for part in parts]).sort_by("alert_id")
     assert found.to_pylist() == whole.select(["alert_id", "mjd"]).sort_by("alert_id").to_pylist()
+
+
+def test_some_columns_are_given_of_every_alert_whatever_form_its_file_has(tmp_path: Path) -> None:
+    published = with_parquet(tmp_path)
+    parts = list(alert_columns(published.lake, published.records, ["mjd", "alert_id", "no_such_column"], rows=5))
+    whole = pa.concat_tables([alert_rows(number) for number in (1, 2, 3, 4, 5)])
+    assert {record.state for record in published.records.values() if record.kind == "rows"} > {"parquet"}
+    assert all(part.num_rows and set(part.column_names) == {"mjd", "alert_id"} for part in parts)
+    found = pa.concat_tables([part.select(["alert_id", "mjd"]) for part in parts]).sort_by("alert_id")
+    assert found.to_pylist() == whole.select(["alert_id", "mjd"]).sort_by("alert_id").to_pylist()
