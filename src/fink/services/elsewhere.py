@@ -77,89 +77,55 @@ print(alerts[[{shown}]])"""
 _CURL = """curl -fsS "{address}?{word}={name}&output-format=csv" -o {name}.csv"""
 
 
+_BY_PLACE = (
+    (
+        "SIMBAD",
+        "what is published within 10 arcsec",
+        "https://simbad.cds.unistra.fr/simbad/sim-coo?Coord={ra}d{signed}d&Radius=10&Radius.unit=arcsec",
+    ),
+    (
+        "NED",
+        "galaxies and other extragalactic objects within 30 arcsec",
+        "https://ned.ipac.caltech.edu/conesearch?coordinates={ra}d%20{dec}d&radius=0.5&in_csys=Equatorial&in_equinox=J2000",
+    ),
+    ("Legacy Survey", "deep images", "https://www.legacysurvey.org/viewer?ra={ra}&dec={dec}&layer=ls-dr10&zoom=16&mark={ra},{dec}"),
+    ("SDSS", "image and spectra", "https://skyserver.sdss.org/dr18/VisualTools/explore/summary?ra={ra}&dec={dec}"),
+    ("VSX", "variable stars", "https://vsx.aavso.org/index.php?view=results.get&coords={ra}%20{signed}&format=d&size=10&unit=3"),
+)
+"""Services that are asked for a place: name, what they show, address."""
+
+_BY_NAME = {
+    "ztf": (
+        ("ALeRCE", "this object at another broker", "https://alerce.online/object/{name}"),
+        ("Lasair", "this object at another broker", "https://lasair-ztf.lsst.ac.uk/objects/{name}/"),
+        ("SNAD viewer", "ZTF's data releases within 1.5 arcsec", "https://ztf.snad.space/search/{ra}%20{dec}/1.5"),
+    ),
+    "lsst": (
+        ("ALeRCE", "this object at another broker", "https://lsst.alerce.online/object/{name}"),
+        ("Lasair", "this object at another broker", "https://lasair.lsst.ac.uk/objects/{name}/"),
+    ),
+}
+"""Services that know a survey's names."""
+
+_OTHER = {"ztf": "lsst", "lsst": "ztf"}
+
+
 def links(survey: str, object_id: str, ra: float, dec: float, alert: Mapping[str, Any]) -> list[dict[str, str]]:
     """Give the pages of other services about an object or its place [deg]."""
-    place = f"{ra:.6f},{dec:.6f}"
-    found = [
-        _link(
-            "SIMBAD",
-            "what is published within 10 arcsec",
-            "https://simbad.cds.unistra.fr/simbad/sim-coo",
-            Coord=f"{ra:.6f}d{dec:+.6f}d",
-            Radius="10",
-            **{"Radius.unit": "arcsec"},
-        ),
-        _tns(ra, dec, alert.get("tns_name")),
-        _link(
-            "NED",
-            "galaxies and other extragalactic objects within 30 arcsec",
-            "https://ned.ipac.caltech.edu/conesearch",
-            coordinates=f"{ra:.6f}d {dec:.6f}d",
-            radius="0.5",
-            in_csys="Equatorial",
-            in_equinox="J2000",
-        ),
-        _link(
-            "Legacy Survey",
-            "deep images",
-            "https://www.legacysurvey.org/viewer",
-            ra=f"{ra:.6f}",
-            dec=f"{dec:.6f}",
-            layer="ls-dr10",
-            zoom="16",
-            mark=place,
-        ),
-        _link("SDSS", "image and spectra", "https://skyserver.sdss.org/dr18/VisualTools/explore/summary", ra=f"{ra:.6f}", dec=f"{dec:.6f}"),
-        _link(
-            "VSX",
-            "variable stars",
-            "https://vsx.aavso.org/index.php",
-            view="results.get",
-            coords=f"{ra:.6f} {dec:+.6f}",
-            format="d",
-            size="10",
-            unit="3",
-        ),
-    ]
-    if survey == "ztf":
-        found += [
-            {"name": "ALeRCE", "about": "this object at another broker", "url": f"https://alerce.online/object/{quote(object_id)}"},
-            {
-                "name": "Lasair",
-                "about": "this object at another broker",
-                "url": f"https://lasair-ztf.lsst.ac.uk/objects/{quote(object_id)}/",
-            },
-            {
-                "name": "SNAD viewer",
-                "about": "ZTF's data releases within 1.5 arcsec",
-                "url": f"https://ztf.snad.space/search/{quote(f'{ra:.6f} {dec:.6f}')}/1.5",
-            },
-        ]
-    if survey == "lsst":
-        found += [
-            {"name": "ALeRCE", "about": "this object at another broker", "url": f"https://lsst.alerce.online/object/{quote(object_id)}"},
-            {"name": "Lasair", "about": "this object at another broker", "url": f"https://lasair.lsst.ac.uk/objects/{quote(object_id)}/"},
-        ]
-    other = {"ztf": "LSST", "lsst": "ZTF"}.get(survey)
-    if other:
-        asked = f"{ra:.6f} {dec:+.6f} 2s survey={other.lower()}"
-        found.append(_link(f"Fink, {other}", f"{other}'s alerts within 2 arcsec, on this server", "/search", q=asked))
+    words = {"ra": f"{ra:.6f}", "dec": f"{dec:.6f}", "signed": quote(f"{dec:+.6f}"), "name": quote(object_id)}
+    listed = (*_BY_PLACE, *_BY_NAME.get(survey, ()))
+    found = [_tns(ra, dec, alert.get("tns_name"))]
+    found += [{"name": name, "about": about, "url": address.format(**words)} for name, about, address in listed]
+    if survey in _OTHER:
+        other = _OTHER[survey]
+        query = urlencode({"q": f"{ra:.6f} {dec:+.6f} 2s survey={other}"}, quote_via=quote)
+        about = f"{other.upper()}'s alerts within 2 arcsec, on this server"
+        found.append({"name": f"Fink, {other.upper()}", "about": about, "url": f"/search?{query}"})
     return found
-
-
-def _link(name: str, about: str, address: str, **arguments: str) -> dict[str, str]:
-    return {"name": name, "about": about, "url": f"{address}?{urlencode(arguments, quote_via=quote)}"}
 
 
 def _tns(ra: float, dec: float, name: str | None) -> dict[str, str]:
     if name:
         return {"name": "TNS", "about": name, "url": f"https://www.wis-tns.org/object/{quote(name.split()[-1])}"}
-    return _link(
-        "TNS",
-        "reported transients within 5 arcsec",
-        "https://www.wis-tns.org/search",
-        ra=f"{ra:.6f}",
-        decl=f"{dec:.6f}",
-        radius="5",
-        coords_unit="arcsec",
-    )
+    query = urlencode({"ra": f"{ra:.6f}", "decl": f"{dec:.6f}", "radius": "5", "coords_unit": "arcsec"})
+    return {"name": "TNS", "about": "reported transients within 5 arcsec", "url": f"https://www.wis-tns.org/search?{query}"}

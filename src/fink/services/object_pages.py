@@ -88,16 +88,23 @@ def object_page(
         "periods": _periods(alert),
         "cutouts": cutouts(archive, survey, alert["alert_id"], ra, dec),
         "classification": classification(alert, alerts),
+        **_found_of(archive, alert, declared),
+        "finder": finder(archive, survey, object_id, ra, dec, artifacts),
+        "downloads": downloads(survey, object_id),
+        "snippets": snippets(survey, object_id, base),
+        "links": links(survey, object_id, ra, dec, alert),
+    }
+
+
+def _found_of(archive: EmbeddedArchive, alert: Mapping[str, Any], declared: Mapping[str, Column]) -> dict[str, Any]:
+    """Give what was found of one alert."""
+    return {
         "substreams": _substreams(archive, alert),
         "matches": matches(alert),
         "packet_neighbours": packet_neighbours(alert, declared),
         "host": host(alert),
         "solar_system": solar_system(alert, declared),
-        "columns": column_groups(alert, survey),
-        "finder": finder(archive, survey, object_id, ra, dec, artifacts),
-        "downloads": downloads(survey, object_id),
-        "snippets": snippets(survey, object_id, base),
-        "links": links(survey, object_id, ra, dec, alert),
+        "columns": column_groups(alert, alert["survey"]),
     }
 
 

@@ -9,8 +9,17 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from fink.fitting import CONVERGED, TOO_FEW_POINTS, Fits, Points
-from fink.fitting.transients import fit_afterglow, fit_bazin, fit_power_law, fit_sigmoid, fit_two_exponential
+from fink.fitting import CONVERGED, TOO_FEW_POINTS, Fits, Points, evaluate
+from fink.fitting.transients import (
+    BAZIN,
+    BAZIN_PARAMETERS,
+    NO_LEVEL,
+    fit_afterglow,
+    fit_bazin,
+    fit_power_law,
+    fit_sigmoid,
+    fit_two_exponential,
+)
 from unit.fitting.curves import one_row, rows
 
 Curve = Callable[..., Any]
@@ -173,3 +182,10 @@ def test_noise_and_empty_rows_end_without_a_crash(solve: Callable[[Points], Fits
     noise = rows(np.sort(rng.uniform(0, 9, (30, 8)), axis=1), np.zeros(8), 1e6 * rng.standard_normal((30, 8)), np.ones((30, 8)))
     assert np.isfinite(solve(noise).chi2).mean() > 0.8
     assert solve(Points.of([0, 0, 0], [], [], [], [])).status.tolist() == [TOO_FEW_POINTS] * 2
+
+
+def test_a_curve_is_evaluated_where_it_was_not_fitted() -> None:
+    time = np.linspace(-30.0, 80.0, 23)
+    values = {"amplitude": 100.0, "peak_time": 3.0, "rise_time": 4.0, "fall_time": 20.0, "baseline": 0.0}
+    drawn = evaluate(BAZIN, (*BAZIN_PARAMETERS, NO_LEVEL), values, time, np.zeros(len(time), np.int64))
+    assert drawn == pytest.approx(bazin(time, **values), rel=1e-9)
