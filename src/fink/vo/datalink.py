@@ -102,7 +102,7 @@ def _of_object(archive: EmbeddedArchive, survey: str, name: str, base: str) -> I
     yield _query_row(
         f"SELECT * FROM {survey}.objects WHERE object_id = '{_quoted(name)}'", "The object: every column of its last alert", base
     )
-    yield from _of_light_curve(survey, name, "#coderived", base)
+    yield from _of_light_curve(survey, name, base)
     yield from _stamps(archive, survey, int(last["alert_id"]), base)
     yield _page(survey, name, base)
 
@@ -121,7 +121,7 @@ def _of_alert(archive: EmbeddedArchive, survey: str, text: str, base: str) -> It
         query = f"SELECT * FROM {survey}.alerts WHERE night = {alert['night']} AND alert_id = {number}"
     yield _query_row(query, "The alert: every column", base)
     if name:
-        yield from _of_light_curve(survey, name, "#auxiliary", base)
+        yield from _of_light_curve(survey, name, base)
     yield from _stamps(archive, survey, number, base)
     if alert["object_id"]:
         yield _page(survey, name, base)
@@ -136,11 +136,11 @@ def _quoted(name: str) -> str:
     return name.replace("'", "''")
 
 
-def _of_light_curve(survey: str, name: str, semantics: str, base: str) -> Iterator[Row]:
+def _of_light_curve(survey: str, name: str, base: str) -> Iterator[Row]:
     yield {
         "access_url": f"{base}/datalink/{survey}/lightcurve?{urlencode({'ID': name})}",
         "description": "Light curve: detections, forced photometry and upper limits",
-        "semantics": semantics,
+        "semantics": "#auxiliary",
         "content_type": VOTABLE,
         "content_qualifier": "#timeseries",
     }

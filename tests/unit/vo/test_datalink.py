@@ -49,7 +49,7 @@ def test_an_alert_has_a_light_curve_and_three_stamps(archive: EmbeddedArchive, a
 
 def test_an_object_has_its_light_curve_and_the_stamps_of_its_last_alert(archive: EmbeddedArchive, alert: dict[str, Any]) -> None:
     found = rows(archive, "object", alert["object_id"])
-    assert [row["content_qualifier"] for row in found if row["semantics"] == "#coderived"] == ["#timeseries"]
+    assert [row["content_qualifier"] for row in found if row["semantics"] == "#auxiliary"] == ["#timeseries"]
     assert sum(row["semantics"] == "#cutout" for row in found) == 3
 
 

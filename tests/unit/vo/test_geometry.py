@@ -93,7 +93,9 @@ def test_caps_of_circles_and_points() -> None:
     ],
 )
 def test_circles(one: Region, other: Region, meet: bool, within: bool) -> None:
-    assert duckdb.connect().execute(f"SELECT {geometry.intersects(one, other)}, {geometry.contains(one, other)}").fetchall() == [(meet, within)]
+    assert duckdb.connect().execute(f"SELECT {geometry.intersects(one, other)}, {geometry.contains(one, other)}").fetchall() == [
+        (meet, within)
+    ]
 
 
 def test_what_cannot_be_compared_is_refused() -> None:

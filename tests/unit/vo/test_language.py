@@ -52,6 +52,8 @@ def test_what_is_not_adql_is_refused_and_told(text: str, told: str) -> None:
 @given(st.text(max_size=60))
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
-        parse(f"select {text}")
-    except QueryError:
+        found = parse(f"select {text}")
+    except QueryError as error:
+        assert str(error)
         return
+    assert isinstance(found, exp.Expression)

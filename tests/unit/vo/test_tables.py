@@ -17,11 +17,11 @@ from unit.vo.conftest import Ask
 def test_every_column_has_a_ucd_and_a_unit_that_the_ivoa_knows(tables: Mapping[str, Table]) -> None:
     for column in {column.name: column for table in tables.values() for column in table.columns.values()}.values():
         if column.ucd:
-            parse_ucd(column.ucd, check_controlled_vocabulary=True, has_colon=True)
+            assert parse_ucd(column.ucd, check_controlled_vocabulary=True, has_colon=True), column.name
         if column.unit:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                Unit(vo_unit(column.unit), format="vounit", parse_strict="raise")
+                assert Unit(vo_unit(column.unit), format="vounit", parse_strict="raise") is not None, column.name
 
 
 def test_a_survey_has_its_own_columns_and_those_of_all(tables: Mapping[str, Table]) -> None:
