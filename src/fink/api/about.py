@@ -37,7 +37,7 @@ def schema(question: Question) -> Answer:
         for prefix, family in _FAMILIES[question.survey].items()
         if endpoint not in _ONE_FAMILY or prefix in _ONE_FAMILY[endpoint]
     }
-    return families if endpoint in _ONE_FAMILY else families | _made_when_asked(question.survey)
+    return families if endpoint in _ONE_FAMILY else families | made_when_asked(question.survey)
 
 
 ENDPOINTS = (
@@ -56,7 +56,7 @@ ENDPOINTS = (
 _ONE_FAMILY = {"/datatransfer/fink": ("f:", "d:"), "/datatransfer/lsst": ("r:",), "/datatransfer/ztf": ("i:",)}
 
 
-def _made_when_asked(survey: str) -> dict[str, Any]:
+def made_when_asked(survey: str) -> dict[str, Any]:
     """Describe stamps, and what is made when it is asked for."""
     stamps = {
         f"b:cutout{kind}{'_stampData' if survey == 'ztf' else ''}": {"type": "array", "doc": f"{kind} stamp, rows of pixels", "unit": ""}

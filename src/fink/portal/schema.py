@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fink.api.about import made_when_asked
 from fink.api.arguments import Argument
 from fink.portal.pages import Answer, Page, Visit
 from fink.portal.substreams import SERVED
@@ -41,6 +42,7 @@ def page(visit: Visit) -> Answer:
     table = ENDPOINTS.get(survey, {}).get(endpoint or "", visit.query["table"])
     words = visit.query["q"].lower().split()
     rows = meanings(survey, table, vocabulary().values())
+    rows += _made_when_asked(survey) if table == ALERTS and survey in ENDPOINTS else []
     modules = sorted({row["module"] for row in rows if row["module"]})
     chosen = visit.query["module"]
     return {
@@ -56,6 +58,13 @@ def page(visit: Visit) -> Answer:
         "whole": len(rows),
         "columns": [row for row in rows if _matches(row, words) and (not chosen or row["module"] == chosen)],
     }
+
+
+def _made_when_asked(survey: str) -> list[dict[str, Any]]:
+    """Describe what the interface makes when it is asked: stamps, older names, dates in words."""
+    nothing = {"column": "", "ucd": "", "module": "", "from": "the interface, when asked", "fast": False}
+    told = [each for family in made_when_asked(survey).values() for each in family.items()]
+    return [{**nothing, "name": name, "type": said["type"], "unit": said["unit"], "about": said["doc"]} for name, said in told]
 
 
 def _matches(row: Mapping[str, Any], words: Sequence[str]) -> bool:

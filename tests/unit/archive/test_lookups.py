@@ -74,6 +74,7 @@ def test_one_commit_is_searched_where_it_is_known(tmp_path: Path, commit: int) -
     # the file that cannot hold the commit is gone: who looks into it fails
     other = next(name for name, r in published.records.items() if r.kind == "rows" and not r.first_commit <= commit <= r.last_commit)
     (tmp_path / other).unlink()
+    lake = Lake(tmp_path, writable=False)
     number = 1000 * commit + 3
     assert find_rows(lake, published.records, "ztf", NIGHT, [number], commits=(commit,))["alert_id"].to_pylist() == [number]
     with pytest.raises((ArchiveError, NotFoundError)):
@@ -103,16 +104,6 @@ def test_a_dropped_file_is_not_read(tmp_path: Path, state: Literal["parquet", "d
     published = with_parquet(tmp_path)
     published.records[PARQUET] = replace(published.records[PARQUET], state=state)
     assert commit_part(published.lake, published.records, "rows", "ztf", NIGHT, 2).num_rows == there
-
-
-def test_some_columns_are_given_of_every_alert_whatever_form_its_file_has(tmp_path: Path) -> None:
-    published = with_parquet(tmp_path)
-    parts = list(alert_columns(published.lake, published.records, ["mjd", "alert_id", "no_such_column"], rows=5))
-    whole = pa.concat_tables([alert_rows(number) for number in (1, 2, 3, 4, 5)])
-    assert {record.state for record in published.records.values() if record.kind == "rows"} > {"parquet"}
-    assert all(part.num_rows and set(part.column_names) == {"mjd", "alert_id"} for part in parts)
-    found = pa.concat_tables([part.select(["alert_id", "mjd"]) for part in parts]).sort_by("alert_id")
-    assert found.to_pylist() == whole.select(["alert_id", "mjd"]).sort_by("alert_id").to_pylist()
 
 
 def test_some_columns_are_given_of_every_alert_whatever_form_its_file_has(tmp_path: Path) -> None:
