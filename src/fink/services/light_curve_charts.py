@@ -174,7 +174,9 @@ def scatter_svg(rows: Sequence[Mapping[str, Any]], x: str, y: str, x_name: str, 
     band = np.array([row["band"] for row in there], np.str_)
     margin_x, margin_y = 0.04 * max(np.ptp(across), 1e-3), 0.06 * max(np.ptp(up), 0.1)
     # the axis runs downwards: what is drawn is the negative of a magnitude
-    frame = Frame(across.min() - margin_x, across.max() + margin_x, -up.max() - margin_y, -up.min() + margin_y, width=560, height=300)
+    frame = Frame(
+        across.min() - margin_x, across.max() + margin_x, -up.max() - margin_y, -up.min() + margin_y, width=560, height=300, left=72
+    )
     label = f"{y_name} against {x_name}: {len(there)} points"
     parts = [f'<svg class="chart curve" viewBox="0 0 {frame.width} {frame.height}" role="img" aria-label="{escape(label)}">']
     parts += _axes(frame, x_name, y_name, sign=-1.0)

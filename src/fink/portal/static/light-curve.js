@@ -134,7 +134,7 @@ function yRange(drawn, choices) {
   return choices.quantity.endsWith("mag") ? [high + margin, low - margin] : [low - margin, high + margin];
 }
 
-function layout(data, drawn, choices, colour, height) {
+function layout(data, drawn, choices, colour, height, width) {
   const named = { flux: "Difference flux", mag: "Difference magnitude (AB)", total_flux: "Total flux", total_mag: "Total magnitude (AB)" };
   const axis = { gridcolor: colour.line, zerolinecolor: colour.edge, linecolor: colour.edge, tickcolor: colour.edge, automargin: false, fixedrange: false };
   const chosen = data.light_curve.alert.indexOf(data.chosen);
@@ -151,7 +151,7 @@ function layout(data, drawn, choices, colour, height) {
     hoverlabel: { bgcolor: colour.card, bordercolor: colour.edge, font: { color: colour.ink }, align: "left" },
     dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
     uirevision: `${choices.quantity} ${choices.unit} ${choices.period}`,
-    xaxis: { ...axis, title: { text: choices.period ? `Phase (period ${Number(choices.period.toPrecision(8))} d)` : "MJD (TAI)", standoff: 6, font: { size: 13 } }, range: choices.period ? [0, 2] : timeRange(data), zeroline: false, tickformat: choices.period ? "" : ".9~g", nticks: 8 },
+    xaxis: { ...axis, title: { text: choices.period ? `Phase (period ${Number(choices.period.toPrecision(8))} d)` : "MJD (TAI)", standoff: 6, font: { size: 13 } }, range: choices.period ? [0, 2] : timeRange(data), zeroline: false, tickformat: choices.period ? "" : ".9~g", tickangle: 0, nticks: Math.max(Math.round(width / 100), 3) },
     yaxis: { ...axis, title: { text: named[choices.quantity] + (choices.quantity.endsWith("flux") ? ` (${choices.unitName})` : ""), standoff: 4, font: { size: 13 } }, range: yRange(drawn, choices), zeroline: choices.quantity.endsWith("flux"), exponentformat: "none", nticks: 6 },
     shapes: at === null ? [] : [{ type: "line", x0: at, x1: at, yref: "paper", y0: 0, y1: 1, line: { color: colour.edge, width: 1, dash: "dot" } }],
   };
@@ -215,7 +215,7 @@ export function drawCurve(root, data, onChoose) {
     controls.elements.unit.disabled = now.quantity.endsWith("mag");
     const points = traces(shown, now, colour);
     const config = { responsive: true, displaylogo: false, displayModeBar: false, doubleClick: "reset" };
-    return Plotly.react(box, [...modelTraces(shown, now, colour), ...points], layout(shown, points, now, colour, height), config);
+    return Plotly.react(box, [...modelTraces(shown, now, colour), ...points], layout(shown, points, now, colour, height, box.clientWidth), config);
   }
 
   box.replaceChildren();
