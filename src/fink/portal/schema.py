@@ -12,25 +12,10 @@ from fink.portal.substreams import SERVED
 from fink.services.meanings import ALERTS, OBJECTS, TABLES, meanings, tables_of
 from fink.services.trials import vocabulary
 
+_OF_ALERTS = ("/conesearch", "/tags", "/alerts", "/sso", "/skymap", "/live")
 ENDPOINTS: Mapping[str, Mapping[str, str]] = {
-    "lsst": {
-        "/sources": ALERTS,
-        "/objects": OBJECTS,
-        "/conesearch": ALERTS,
-        "/tags": ALERTS,
-        "/alerts": ALERTS,
-        "/sso": ALERTS,
-        "/live": ALERTS,
-    },
-    "ztf": {
-        "/objects": ALERTS,
-        "/conesearch": ALERTS,
-        "/tags": ALERTS,
-        "/latests": ALERTS,
-        "/alerts": ALERTS,
-        "/sso": ALERTS,
-        "/live": ALERTS,
-    },
+    "lsst": {"/sources": ALERTS, "/objects": OBJECTS, **dict.fromkeys(_OF_ALERTS, ALERTS)},
+    "ztf": {"/objects": ALERTS, "/latests": ALERTS, "/anomaly": ALERTS, **dict.fromkeys(_OF_ALERTS, ALERTS)},
 }
 """By survey, the routes that answer with tables, and what their columns are."""
 

@@ -36,7 +36,8 @@ def test_the_columns_of_a_route_are_those_that_the_interface_tells(survey: str, 
     rows = {row["name"]: row for row in twin(served, survey=survey, endpoint=endpoint)["columns"]}
     path = "/api/v1/objects" if (survey, endpoint) == ("lsst", "/objects") else "/api/v1/sources"
     told = served.client.get(f"/{survey}/api/v1/schema", params={"endpoint": path}).json()
-    names = {name for family in told.values() for name in family}
+    # stamps and distances are of alerts, also where the interface tells of them beside objects
+    names = {name for family in told.values() for name in family if "objects" not in path or name.startswith("r:")}
     assert names <= rows.keys()
 
 
