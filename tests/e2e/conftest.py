@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from unit.api.conftest import Served, served, served_archive
 
@@ -49,6 +49,8 @@ def chromium() -> Iterator[Browser]:
     if path is None:
         pytest.skip("there is no Chromium here; .ci/java installs it on Debian")
     with sync_playwright() as playwright:
+        # on a busy machine a page may take long; that it comes at all is what is tested
+        expect.set_options(timeout=60_000)
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -74,6 +76,7 @@ def opener(chromium: Browser, served: Served) -> Open:
             has_touch=size == "phone",
             reduced_motion="reduce",
         )
+        context.set_default_timeout(120_000)
         visit = Visit(context.new_page())
 
         def said(message: ConsoleMessage) -> None:
