@@ -140,7 +140,8 @@ def _shown(output: dict[str, Any]) -> str:
 CATALOGUES_INTRODUCTION = """
 Every alert is matched with every catalogue that is installed, at the place and time at which it was seen. It gets the columns of the
 best match, which is the nearest source within the radius (or, where sources are ellipses, that with the smallest fraction of the way
-to its edge), and `<catalogue>_separation`, which is null where nothing is near enough. `<catalogue>_status` is 0 where it was matched,
+to its edge), and `<catalogue>_separation`, which is null where nothing is near enough. A list of the survey's own objects has no
+positions: it is matched by the object's name, and gives no separation. `<catalogue>_status` is 0 where it was matched,
 and 3 where the catalogue is not installed. What is kept beside is not put on alerts; it stands in the catalogue's `rows.parquet`.
 [How to install and update them](../operate/catalogues.md); [what agrees with the present broker](../science/recorded-matches.md)."""
 
@@ -148,7 +149,9 @@ and 3 where the catalogue is not installed. What is kept beside is not put on al
 def catalogues_page() -> str:
     """Write the page of catalogues: a list, then each with its columns, radius, citation and licence."""
     known = import_module("fink.catalogs").registry()
-    rows = [(f"[{name}](#{name})", one.about, f"{one.radius:g}") for name, one in known.items()]
+    rows = [
+        (f"[{name}](#{name})", one.about, "by the object's name" if one.object_field else f"{one.radius:g}") for name, one in known.items()
+    ]
     parts = ["# Catalogues", CATALOGUES_INTRODUCTION, _table(("Catalogue", "What it is", "Radius [arcsec]"), rows)]
     for name, one in known.items():
         facts = [("Citation", one.citation), ("Licence", one.licence)]

@@ -17,8 +17,8 @@ from fink.catalogs import Catalogue, Field
 from fink.catalogs.importing import import_catalogue
 
 _PLAIN_WORDS = ("one", "two", "three (3)")
-_WORDS = {("simbad", "type"): ("RR*", "G", "YSO_Candidate"), ("ngc", "type"): ("G", "OCl", "PN")}
-"""Texts of columns that modules read."""
+_WORDS = {("simbad", "type"): ("RR*", "G", "YSO_Candidate"), ("ngc", "type"): ("G", "OCl", "PN"), ("ctao_blazar", "object"): ("r", "g")}
+"""Texts of columns that modules read, and names that random alerts' objects have."""
 
 _OFTEN_MISSING = {("glade", "redshift"), ("glade", "luminosity_distance"), ("mangrove", "luminosity_distance"), ("ngc", "redshift")}
 """Distances that galaxies often lack, so that another catalogue is asked for them."""

@@ -91,6 +91,9 @@ class Catalogue:
         Proper motion, in right ascension times cos dec [mas / yr]; empty where sources stay.
     epoch
         Julian year of the positions.
+    object_field
+        Name of the field that holds the survey's name of the object, for a list of the survey's own objects: alerts are matched by it,
+        and the entries have no positions. Empty where alerts are matched by place.
     where
         Rows to keep, as an SQL condition (or several, as for columns); empty keeps all.
     version
@@ -112,6 +115,7 @@ class Catalogue:
     pm_ra: Expression = ""
     pm_dec: Expression = ""
     epoch: float = 2000.0
+    object_field: str = ""
     where: Expression = ""
     version: str = "1.0"
     name: str = ""
@@ -126,8 +130,9 @@ class Catalogue:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """What alerts get, the separation first."""
-        return (self.separation, *(self.column(one) for one in self.fields if one.on_alerts))
+        """What alerts get, the separation first where there is one."""
+        given = tuple(self.column(one) for one in self.fields if one.on_alerts)
+        return given if self.object_field else (self.separation, *given)
 
     def column(self, one: Field) -> Column:
         """Declare a field under its full name."""

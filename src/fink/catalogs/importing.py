@@ -153,8 +153,8 @@ def projection(catalogue: Catalogue, available: Sequence[str], file: str) -> tup
         If the position, or the condition on rows, cannot be made.
     """
     there = {name.lower() for name in available}
-    parts_of = []
-    for name, source in (("_ra", catalogue.ra), ("_dec", catalogue.dec)):
+    parts_of = ["NULL::DOUBLE AS _ra", "NULL::DOUBLE AS _dec"] if catalogue.object_field else []
+    for name, source in () if catalogue.object_field else (("_ra", catalogue.ra), ("_dec", catalogue.dec)):
         expression = _chosen(source, there)
         if expression is None:
             raise CatalogueError(
@@ -185,9 +185,13 @@ def _typed(expression: str, kind: pa.DataType) -> str:
 
 
 def _placed(catalogue: Catalogue, table: pa.Table, read: int) -> tuple[pa.Table, int]:
-    """Leave out rows without a position, and say of the others where they belong in the order; give them and how many were left out."""
-    ra, dec = (table[name].to_numpy() for name in PLACE)
-    cells = healpix(DEEPEST, ra, dec)
+    """Leave out rows without a position or name, and say of the others where they belong in the order; give also how many were left out."""
+    if catalogue.object_field:
+        # the order is that of the file
+        cells = np.where(table[f"{catalogue.name}_{catalogue.object_field}"].is_null().to_numpy(), -1, 0)
+    else:
+        ra, dec = (table[name].to_numpy() for name in PLACE)
+        cells = healpix(DEEPEST, ra, dec)
     good = np.flatnonzero(cells >= 0)
     table, cells = table.take(pa.array(good)), cells[good]
     shape, motion = _shape(catalogue, table), _floats(table, MOTION, (0.0, 0.0))
@@ -247,7 +251,8 @@ def _write_version(catalogue: Catalogue, staged: _Staged, names: tuple[str, ...]
         radius=catalogue.radius,
         epoch=catalogue.epoch,
         elliptical=bool(catalogue.axis_ratio),
-        tiers=tiers,
+        # without tiers nothing is found at any place
+        tiers=() if catalogue.object_field else tiers,
         types=types,
         words=words,
         missing=tuple(sorted(staged.missing)),

@@ -158,6 +158,27 @@ class InstalledCatalogue:
         radius = None if len(self.index.shape) else self.record.radius
         return self.index.match(ra, dec, radius=radius, mjd=mjd, nearest=nearest)
 
+    def on_objects(self, objects: pa.Array, key: str, names: Mapping[str, pa.DataType]) -> dict[str, pa.Array]:
+        """Give columns of the entry of each object, (n,) each, null where there is none.
+
+        Parameters
+        ----------
+        objects
+            Their names in the survey.
+        key
+            Full name of the column that holds such names.
+        names
+            Full names and types of the columns. One that was not imported is null.
+        """
+        rows = pc.index_in(objects, value_set=self._all(key))
+        return {
+            name: self._all(name).cast(kind).take(rows) if name in self.columns else pa.nulls(len(rows), kind)
+            for name, kind in names.items()
+        }
+
+    def _all(self, name: str) -> pa.Array:
+        return self.take(name, np.arange(len(self)))
+
     def take(self, name: str, rows: NDArray[np.int64]) -> pa.Array:
         """Give a column's values of some sources.
 

@@ -149,12 +149,16 @@ def _matching(catalogue: Catalogue) -> ScienceModule:
         """Match alerts at the places and times where they were seen."""
         return installed.on_positions(ra, dec, mjd, types)
 
+    def look_up(object_id: pa.Array, installed: InstalledCatalogue) -> Columns:
+        """Find alerts of the objects that are listed."""
+        return installed.on_objects(object_id, f"{catalogue.name}_{catalogue.object_field}", types)
+
     return ScienceModule(
         name=catalogue.name,
-        function=match,
+        function=look_up if catalogue.object_field else match,
         version=catalogue.version,
         outputs=catalogue.columns,
-        inputs=("ra", "dec", "mjd", catalogue.name),
+        inputs=(*(("object_id",) if catalogue.object_field else ("ra", "dec", "mjd")), catalogue.name),
         where="",
         reference=catalogue.citation,
         about=catalogue.about,

@@ -114,10 +114,11 @@ def matches(alert: Alert) -> dict[str, Any]:
     found, without, unasked = [], [], []
     for name, catalogue in catalogs.registry().items():
         said = {"catalogue": name, "about": catalogue.about, "citation": citation_link(catalogue.citation)}
-        apart = alert.get(f"{name}_separation")
+        fields = [_field(c, name, alert) for c in catalogue.columns if c != catalogue.separation and alert.get(c.name) is not None]
+        # an entry that was found by the object's name is the object
+        apart = (0.0 if fields else None) if catalogue.object_field else alert.get(f"{name}_separation")
         status = alert.get(f"{name}_status")
         if apart is not None:
-            fields = [_field(column, name, alert) for column in catalogue.columns[1:] if alert.get(column.name) is not None]
             found.append({**said, "separation": apart, "columns": fields})
         elif status == RUN:
             without.append(said)

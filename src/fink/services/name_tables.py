@@ -104,7 +104,8 @@ def tables(artifacts: Path) -> Iterator[NameTable]:
     """Give the names of each installed catalogue that has any, of its current version; what was read is kept."""
     for current in sorted((artifacts / catalogs.FOLDER).glob(f"*/{CURRENT}")):
         name = current.parent.name
-        if name in catalogs.registry() and _name_fields(name):
+        # what has no position cannot be looked for
+        if name in catalogs.registry() and not catalogs.registry()[name].object_field and _name_fields(name):
             with _building:
                 table = _table(current, current.read_text().strip())
             if table is not None:
