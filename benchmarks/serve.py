@@ -192,15 +192,15 @@ def served(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def writing(folder: Path, packets: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run ``fink run`` on packets into an archive, from its first commits on, and stop it."""
+    """Run ``fink run`` on packets into an archive, from its first commit on, and stop it."""
     command = [str(Path(sys.executable).parent / "fink"), "run", str(packets), "--archive", str(folder), "--format", "json"]
-    command += ["--set", "retention.packets=none", "--set", f"files.folder={folder.parent / 'substreams'}"]
+    command += ["--set", "retention.packets=none"]
     with EmbeddedArchive.reader(folder) as reader:
         before = reader.last_commit()
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        while reader.refresh() < before + 3:
+        while reader.refresh() <= before:
             if process.poll() is not None:
-                raise RuntimeError(f"fink run ended with status {process.returncode} before its third commit")
+                raise RuntimeError(f"fink run ended with status {process.returncode} before its first commit")
             time.sleep(0.2)
     try:
         yield process
@@ -224,7 +224,7 @@ def linked_copy(folder: Path, target: Path) -> Path:
 
 def measure(short: bool = False) -> Result:
     """Serve an archive of 1e8 alerts, or a small one, and ask it; then again beside a run."""
-    alerts, n, packets = (100_000, 200, 4_000) if short else (ALERTS, 3000, 120_000)
+    alerts, n, packets = (100_000, 200, 20_000) if short else (ALERTS, 3000, 120_000)
     with large_archive(alerts) as (original, _), tempfile.TemporaryDirectory(dir=original.parent) as name:
         folder = linked_copy(original, Path(name) / "archive")
         with EmbeddedArchive.reader(folder) as reader:
