@@ -46,7 +46,8 @@ def listen(archive: LiveArchive, settings: Settings, ready: Callable[[str], None
 
 def _bind(settings: ServeSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # the protocol by name: else asyncio does not know it for TCP, and an answer's second part waits 40 ms for the first's receipt
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((settings.host, settings.port))
