@@ -128,14 +128,10 @@ def query(
         with _interrupted_after(connection, seconds) as late:
             reader = connection.sql(text, params=values).to_arrow_reader(65_536 if most_bytes is None else 2_048)
             return _read(reader, rows, most_bytes)
-    except duckdb.InterruptException as error:
-        raise QueryError(f"the query took longer than {seconds:g} s and was stopped; narrow it, by night for example") from error
-    except duckdb.OutOfMemoryException as error:
-        raise QueryError("the query needs more memory than a query may take; narrow it, or select fewer columns") from error
-    except duckdb.Error as error:
+    except (duckdb.Error, OSError) as error:
         if late.is_set():
             raise QueryError(f"the query took longer than {seconds:g} s and was stopped; narrow it, by night for example") from error
-        raise QueryError(_explain(connection, str(error))) from error
+        raise _refusal(connection, error) from error
 
 
 def stream(connection: duckdb.DuckDBPyConnection, text: str, rows: int) -> Iterator[pa.Table]:
@@ -150,10 +146,15 @@ def stream(connection: duckdb.DuckDBPyConnection, text: str, rows: int) -> Itera
     try:
         for batch in connection.sql(text).to_arrow_reader(rows):
             yield pa.Table.from_batches([batch])
-    except duckdb.OutOfMemoryException as error:
-        raise QueryError("the query needs more memory than a query may take; select fewer columns") from error
-    except duckdb.Error as error:
-        raise QueryError(_explain(connection, str(error))) from error
+    except (duckdb.Error, OSError) as error:
+        raise _refusal(connection, error) from error
+
+
+def _refusal(connection: duckdb.DuckDBPyConnection, error: Exception) -> QueryError:
+    """Say why a query failed; what happens while the answer is read reaches us as an error of the system, with DuckDB's text."""
+    if isinstance(error, duckdb.OutOfMemoryException) or str(error).startswith("Out of Memory"):
+        return QueryError("the query needs more memory than a query may take; narrow it, or select fewer columns")
+    return QueryError(_explain(connection, str(error)))
 
 
 def _check_reads(connection: duckdb.DuckDBPyConnection, text: str) -> None:

@@ -37,10 +37,13 @@ async def _given(request: Request) -> dict[str, list[str]]:
         kind = request.headers.get("content-type", "").partition(";")[0].strip()
         if kind not in ("", "application/x-www-form-urlencoded"):
             raise RequestError(f"a form of the kind {kind} is not read; send application/x-www-form-urlencoded, without files")
-        if int(request.headers.get("content-length") or 0) > LARGEST_BODY:
-            raise RequestError(f"the request has more than {LARGEST_BODY} bytes")
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > LARGEST_BODY:
+                raise RequestError(f"the request has more than {LARGEST_BODY} bytes")
         try:
-            pairs += parse_qsl((await request.body()).decode(), keep_blank_values=True, max_num_fields=1000)
+            pairs += parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=1000)
         except ValueError as error:
             raise RequestError(f"the form cannot be read: {error}") from error
     found: dict[str, list[str]] = {}

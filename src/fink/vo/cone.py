@@ -104,6 +104,6 @@ def _whole(given: Mapping[str, Sequence[str]], name: str, default: int, least: i
     text = (given.get(name) or [""])[0].strip()
     if not text:
         return default
-    if not (text.isascii() and text.isdigit()) or not least <= int(text[:12]) <= most:
+    if not (text.isascii() and text.isdigit() and len(text) < 19) or not least <= int(text) <= most:
         raise RequestError(f"{name} = {text[:80]!r} is not possible; it is a whole number from {least} to {most}")
     return int(text)

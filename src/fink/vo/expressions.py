@@ -410,7 +410,7 @@ def literal(node: exp.Expression) -> str:
         return "'" + str(node.this).replace("'", "''") + "'"
     value = _finite(str(node.this))
     if str(node.this).isdigit() and value < 2**63:
-        return str(int(node.this))
+        return str(node.this).lstrip("0") or "0"
     text = repr(value)
     return text if "e" in text else f"{text}e0"
 

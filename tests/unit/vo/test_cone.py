@@ -78,6 +78,7 @@ def test_more_than_wanted_is_told(archive: EmbeddedArchive, table: Table) -> Non
         ({"ra": 1, "dec": 2, "sr": 6}, "largest radius"),
         ({"ra": 1, "dec": 2, "sr": 1, "verb": 4}, "VERB"),
         ({"ra": 1, "dec": 2, "sr": 1, "maxrec": "all"}, "MAXREC"),
+        ({"ra": 1, "dec": 2, "sr": 1, "maxrec": "0" * 5000}, "MAXREC"),
     ],
 )
 def test_a_wrong_question_is_told_what_is_allowed(archive: EmbeddedArchive, table: Table, arguments: dict[str, Any], told: str) -> None:

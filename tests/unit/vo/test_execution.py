@@ -135,6 +135,7 @@ def test_an_answer_is_cut_where_it_fills_the_memory(ask: Ask) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "SELECT CAST(CASE WHEN ra < 0 THEN '1' ELSE object_id END AS INTEGER) FROM ztf.alerts",
         "SELECT ra FROM ztf.alerts WHERE SUM(ra) > 1",
         "SELECT ra FROM ztf.alerts GROUP BY dec",
         "SELECT AVG(object_id) FROM ztf.alerts",

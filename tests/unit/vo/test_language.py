@@ -53,7 +53,6 @@ def test_what_is_not_adql_is_refused_and_told(text: str, told: str) -> None:
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
         found = parse(f"select {text}")
-    except QueryError as error:
-        assert str(error)
+    except QueryError:
         return
     assert isinstance(found, exp.Expression)

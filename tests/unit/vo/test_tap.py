@@ -29,6 +29,7 @@ QUERY = {"LANG": ["ADQL"], "QUERY": ["SELECT * FROM lsst.alerts ORDER BY alert_i
         ({**QUERY, "REQUEST": ["getCapabilities"]}, "doQuery"),
         ({**QUERY, "MAXREC": ["-1"]}, "MAXREC"),
         ({**QUERY, "MAXREC": ["1", "2"]}, "given 2 times"),
+        ({**QUERY, "MAXREC": ["0" * 5000]}, "no number of rows"),
         ({**QUERY, "UPLOAD": ["t,param:f"]}, "UPLOAD"),
         ({**QUERY, "RESPONSEFORMAT": ["application/fits"]}, "votable/td"),
     ],
