@@ -111,7 +111,8 @@ def class_history(alerts: Sequence[Alert]) -> list[dict[str, Any]]:
 
 def matches(alert: Alert) -> dict[str, Any]:
     """Give what each catalogue says: those with an object at this place, those without, and those that were not asked, with the reason."""
-    found, without, unasked = [], [], []
+    found: list[dict[str, Any]] = []
+    without, unasked = [], []
     for name, catalogue in catalogs.registry().items():
         said = {"catalogue": name, "about": catalogue.about, "citation": citation_link(catalogue.citation)}
         fields = [_field(c, name, alert) for c in catalogue.columns if c != catalogue.separation and alert.get(c.name) is not None]

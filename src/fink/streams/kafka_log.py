@@ -30,6 +30,9 @@ from fink.streams.kafka_wire import Server, number_of, record_batch
 REQUEST_BYTES = 4_000_000
 """Bytes of batches after which a request takes no further one."""
 
+LONGEST_IDLE = 60.0
+"""Seconds after which a connection is made anew before it is used: servers close those that say nothing for ten minutes [s]."""
+
 TIME_TO_APPEAR = 10.0
 """Seconds until a cluster must show a topic that it has made."""
 
@@ -357,6 +360,8 @@ class KafkaLog:
         self._servers.clear()
 
     def _server(self, number: int) -> Server:
+        if number in self._servers and self._servers[number].idle > LONGEST_IDLE:
+            self._servers.pop(number).close()
         if number not in self._servers:
             self._servers[number] = Server(self._addresses[number], self._to.client, self._to.timeout)
         return self._servers[number]

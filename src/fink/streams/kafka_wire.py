@@ -113,6 +113,7 @@ class Server:
 
     def __init__(self, address: tuple[str, int], client: Mapping[str, str], timeout: float) -> None:
         self._timeout, self._number = timeout, 0
+        self._used = time.monotonic()
         try:
             self._socket = socket.create_connection(address, timeout)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -124,6 +125,11 @@ class Server:
             raise KafkaException(KafkaError(KafkaError._TRANSPORT, f"{address[0]}:{address[1]}: {error}")) from error
         if "sasl" in client["security.protocol"].lower():
             self._log_in(client["sasl.mechanism"], client["sasl.username"], client["sasl.password"])
+
+    @property
+    def idle(self) -> float:
+        """Seconds since something was asked of it [s]."""
+        return time.monotonic() - self._used
 
     def close(self) -> None:
         """End the connection."""
@@ -183,7 +189,7 @@ class Server:
         return self._receive()
 
     def _send(self, kind: tuple[int, int], body: bytes) -> None:
-        self._number += 1
+        self._number, self._used = self._number + 1, time.monotonic()
         head = struct.pack(">hhi", *kind, self._number) + _text(b"fink")
         try:
             self._socket.sendall(struct.pack(">i", len(head) + len(body)) + head + body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from fink.config import KafkaOutSettings
+from fink.streams import kafka_log
 from fink.streams.kafka_follower import destination
 from fink.streams.kafka_log import KafkaLog
 from fink.streams.kafka_session import FRAME, Batch, Destination, LogError, Place
@@ -148,6 +150,17 @@ def test_a_partition_takes_the_next_messages_and_no_others(to: Destination, kafk
         log.append([Batch(topic, 0, producer, 4, messages(4, 1))])
     assert values(kafka, topic) == list(range(6))
     assert kafka.watermarks(topic) == (0, 6)
+
+
+def test_a_connection_that_was_idle_is_made_anew(to: Destination, kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    topic = kafka.topic(kafka.unused("idle"))
+    log = opened(to)
+    producer = log.new_producer()
+    for server in log._servers.values():
+        # as if the server had closed it long ago
+        server._socket.shutdown(socket.SHUT_RDWR)
+    monkeypatch.setattr(kafka_log, "LONGEST_IDLE", 0.0)
+    assert log.append([Batch(topic, 0, producer, 0, messages(0, 2))]) == [2]
 
 
 def test_sequences_outlive_the_server(to: Destination, kafka: Kafka) -> None:
