@@ -100,18 +100,18 @@ def statistics(question: Question) -> Answer:
     meanings = {name: _STATISTICS.get(name.removeprefix(prefix), _counted_as(name)) for name in names}
     if question.values.get("schema"):
         return {name: {"type": str(column.type), "doc": column.about} for name, column in meanings.items()}
-    asked = question.wanted(meanings)
-    table = pa.table({name: pa.array([row.get(name, 0) for row in rows], pa.int64()) for name in asked})
-    keys = [f"ztf_{night['night']}" for night in nights]
-    if question.survey == "ztf" and not question["columns"]:
-        table, asked = table.append_column("key:key", pa.array(keys, pa.string())), {**asked, "key:key": _KEY}
-    if question.survey == "lsst" and not question["columns"]:
-        table = table.append_column("f:fink_broker_version", pa.array([version("fink")] * len(keys), pa.string()))
-    return TableAnswer(table, asked)
+    said = {"key:key": _KEY} if question.survey == "ztf" else {"f:fink_broker_version": _VERSION}
+    texts = [f"ztf_{night['night']}" if question.survey == "ztf" else version("fink") for night in nights]
+    asked = question.wanted({**meanings, **said})
+    values = {
+        name: pa.array(texts, pa.string()) if name in said else pa.array([row.get(name, 0) for row in rows], pa.int64()) for name in asked
+    }
+    return TableAnswer(pa.table(values), asked)
 
 
 _STATISTICS = {column.name: column for column in _NIGHT}
 _KEY = Column("key", pa.string(), "", "meta.id", "Survey and night")
+_VERSION = Column("fink_version", pa.string(), "", "meta.version", "Version of Fink that answers")
 
 
 def _counted_as(name: str) -> Column:

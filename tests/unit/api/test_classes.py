@@ -23,7 +23,8 @@ def newest(folder: Path, where: str, columns: str = "alert_id") -> list[dict[str
     """Give the newest alerts of ZTF for which SQL holds."""
     with EmbeddedArchive.reader(folder) as archive:
         text = f"SELECT {columns} FROM alerts WHERE survey = 'ztf' AND {where} ORDER BY mjd DESC, alert_id DESC"
-        return archive.sql(text).to_pylist()
+        rows: list[dict[str, Any]] = archive.sql(text).to_pylist()
+        return rows
 
 
 def test_classes_are_listed_by_who_says_so(client: InProcess) -> None:

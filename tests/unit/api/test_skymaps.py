@@ -29,7 +29,8 @@ def client(served_archive: Path) -> Iterator[InProcess]:
 def alerts(served_archive: Path) -> list[dict[str, Any]]:
     with EmbeddedArchive.reader(served_archive) as archive:
         text = "SELECT object_id, alert_id, ra, dec, mjd FROM alerts WHERE survey = 'ztf' AND object_id IS NOT NULL ORDER BY mjd, alert_id"
-        return archive.sql(text).to_pylist()
+        rows: list[dict[str, Any]] = archive.sql(text).to_pylist()
+        return rows
 
 
 def skymap(pixels: list[int], order: int, **header: Any) -> bytes:

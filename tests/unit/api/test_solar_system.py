@@ -27,7 +27,8 @@ def known(served_archive: Path) -> list[dict[str, Any]]:
     """Give the alerts of ZTF's solar-system objects."""
     with EmbeddedArchive.reader(served_archive) as archive:
         text = "SELECT * FROM alerts WHERE survey = 'ztf' AND sso_name IS NOT NULL ORDER BY mjd, alert_id"
-        return archive.sql(text).to_pylist()
+        rows: list[dict[str, Any]] = archive.sql(text).to_pylist()
+        return rows
 
 
 def test_alerts_come_in_order_of_time_with_their_stamps(client: InProcess, known: list[dict[str, Any]]) -> None:

@@ -56,7 +56,7 @@ def test_a_sky_map_is_fetched_by_the_events_name(address: str) -> None:
 def test_nobody_is_asked_unless_configured() -> None:
     for ask in (ask_sesame, ask_quaero, fetch_skymap):
         with pytest.raises(NetworkError, match="with the setting network"):
-            ask("M31", NetworkSettings())  # type: ignore[operator]
+            ask("M31", NetworkSettings())
     with pytest.raises(NetworkError, match="is no address"):
         ask_sesame("M31", NetworkSettings(sesame="file:///etc/passwd"))
 
