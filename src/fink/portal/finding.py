@@ -73,7 +73,7 @@ def find(archive: EmbeddedArchive, settings: Settings, phrase: Phrase, seed: int
     """
     match phrase.action:
         case "object":
-            return _objects(archive, phrase)
+            return _objects(archive, settings, phrase)
         case "alert":
             return _alert(archive, phrase)
         case "position":
@@ -103,8 +103,11 @@ def address_of_moving(name: str) -> str:
     return f"/sso/{quote(name, safe='')}"
 
 
-def _objects(archive: EmbeddedArchive, phrase: Phrase) -> Outcome:
-    """Find objects by their ids, or by the beginning of one; the one that is there alone is gone to."""
+def _objects(archive: EmbeddedArchive, settings: Settings, phrase: Phrase) -> Outcome:
+    """Find objects by their ids, or by the beginning of one; the one that is there alone is gone to.
+
+    An id that the archive does not know may still be a name: catalogues of transients keep those that surveys gave.
+    """
     found: list[tuple[str, str]] = []
     known = [phrase.survey] if phrase.survey else list(surveys.registry())
     for name in phrase.names:
@@ -113,8 +116,8 @@ def _objects(archive: EmbeddedArchive, phrase: Phrase) -> Outcome:
             found += [(survey, name)] if name in begin else [(survey, each) for each in begin]
     if len(found) == 1:
         return Outcome(to=address_of(*found[0]))
-    if not found and all(name.lstrip("-").isdigit() for name in phrase.names):
-        return _alert(archive, phrase)
+    if not found:
+        return _alert(archive, phrase) if phrase.names[0].lstrip("-").isdigit() else _named(archive, settings, phrase)
     return _last_alerts(archive, found[: phrase.last], most=len(found) > phrase.last)
 
 

@@ -139,7 +139,7 @@ def _page(visit: Visit, phrase: Phrase, found: Outcome) -> dict[str, Any]:
     answer: dict[str, Any] = {
         **_understood(phrase),
         # substreams and names may come to be known without a commit
-        "unfinished": phrase.action in ("unknown", "name", "sso"),
+        "unfinished": phrase.action in ("unknown", "name", "sso") or not alerts.num_rows,
         "query": phrase.text,
         "view": view,
         "by": visit.query["by"],

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
 from fink.config import Settings
 from fink.portal.finding import Outcome, address_of, columns, find
 from fink.portal.phrases import understand
+from fink.services.catalogues import Catalogues
 from unit.api.conftest import Served
 
 
-def look(served: Served, text: str, seed: int = 0) -> Outcome:
+def look(served: Served, text: str, seed: int = 0, settings: Settings | None = None) -> Outcome:
     phrase = understand(text, ("first_detections",), columns())
-    return find(served.archive, Settings(), phrase, seed)
+    return find(served.archive, settings or Settings(), phrase, seed)
 
 
 def some_alert(served: Served, survey: str = "ztf") -> dict[str, object]:
@@ -81,3 +88,40 @@ def test_a_solar_system_object_is_gone_to_by_its_name(served: Served) -> None:
 def test_a_name_that_nobody_knows_finds_nothing(served: Served) -> None:
     found = look(served, "the star of nobody")
     assert (found.to, found.alerts.num_rows, list(found.named)) == ("", 0, [])
+
+
+@pytest.fixture
+def catalogued(served: Served, tmp_path: Path) -> Settings:
+    """A list of transients: one at the place of an object of the archive, and one where the archive has nothing."""
+    row = some_alert(served)
+    transients = {
+        "name_prefix": ["SN", "AT"],
+        "name": ["2024abc", "2024xyz"],
+        "ra": [row["ra"], 10.0],
+        "declination": [row["dec"], -89.0],
+        "type": ["SN Ia", None],
+        "redshift": [0.03, None],
+        "internal_names": ["ZTF24abcdefg, ATLAS24abc", ""],
+        "discoverydate": ["2024-01-01", "2024-01-02"],
+    }
+    pq.write_table(pa.table(transients), tmp_path / "tns.parquet")
+    Catalogues(tmp_path / "artifacts").add("tns", [str(tmp_path / "tns.parquet")])
+    return Settings(artifacts=tmp_path / "artifacts")
+
+
+@pytest.mark.parametrize("text", ["SN 2024abc", "2024abc", "ATLAS24abc", "ZTF24abcdefg"])
+def test_a_catalogued_name_leads_to_the_object_at_its_place(served: Served, catalogued: Settings, text: str) -> None:
+    assert look(served, text, settings=catalogued).to == address_of("ztf", str(some_alert(served)["object_id"]))
+
+
+def test_a_catalogued_place_without_alerts_is_named_and_looked_at(served: Served, catalogued: Settings) -> None:
+    found = look(served, "AT 2024xyz", settings=catalogued)
+    assert [each["name"] for each in found.named] == ["AT 2024xyz"]
+    assert found.centre is not None
+    assert (found.centre.ra, found.centre.dec, found.alerts.num_rows) == (10.0, -89.0, 0)
+
+
+def test_what_was_nearly_written_is_offered(served: Served, catalogued: Settings) -> None:
+    found = look(served, "AT 2024xy", settings=catalogued)
+    assert [(each["name"], each["exact"]) for each in found.named] == [("AT 2024xyz", False)]
+    assert not found.to
