@@ -9,7 +9,7 @@ import pytest
 
 from fink.config import Settings
 from fink.errors import ConfigError
-from fink.portal.server import listen
+from fink.portal.server import _bind, listen
 from unit.api.conftest import Served
 
 
@@ -25,3 +25,8 @@ def test_a_port_in_use_is_told() -> None:
 
 def test_the_address_that_was_told_answers(served: Served) -> None:
     assert served.client.get("/api/v1/tags").status_code == 200
+
+
+def test_connections_are_known_to_asyncio_as_tcp_so_that_answers_are_sent_at_once() -> None:
+    with _bind(Settings.model_validate({"serve": {"port": 0}}).serve) as bound:
+        assert bound.proto == socket.IPPROTO_TCP
