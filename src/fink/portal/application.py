@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import RedirectResponse, Response
 
 from fink import surveys
+from fink.api.access import needs
 from fink.api.answers import problem
 from fink.api.arguments import read_arguments
 from fink.columns import Column
@@ -47,6 +48,9 @@ DRAWINGS: Mapping[str, Callable[..., Any]] = {
     **status.DRAWINGS,
 }
 """What templates draw or write values with, by name."""
+
+_SPEND = needs("read", costly=True)
+"""Counts a costly visit as the interface for programs counts the same question."""
 
 REMEMBERED = 200
 """Answers that are kept until the next commit."""
@@ -141,6 +145,8 @@ class Portal:
                 return kept
             given = {**body, **request.query_params}
             values, _ = read_arguments(page.arguments, given)
+            if page.costly_with and values[page.costly_with]:
+                _SPEND(request)
             path = {name: str(value) for name, value in request.path_params.items()}
             _check_survey(path)
             base = str(request.base_url).rstrip("/")

@@ -90,7 +90,7 @@ _ARGUMENTS = (
 )
 
 PAGES: tuple[Page, ...] = (
-    Page("/filter", "Filter", "filter.html", page, _ARGUMENTS, place=3),
+    Page("/filter", "Filter", "filter.html", page, _ARGUMENTS, place=3, costly_with="where"),
     Page("/filter/words", "Words", "", words),
 )
 DRAWINGS: Mapping[str, Callable[..., str]] = {"shell_quoted": shlex.quote}

@@ -92,6 +92,8 @@ class Page:
         Sources outside this server that the page may use on demand, by directive of the content security policy.
     method
         How it is asked.
+    costly_with
+        The argument with which it looks at very many alerts: such visits count against what an asker may ask in a minute.
     """
 
     path: str
@@ -103,3 +105,4 @@ class Page:
     lasting: bool = True
     outside: Mapping[str, str] = field(default_factory=dict)
     method: Literal["GET", "POST"] = "GET"
+    costly_with: str = ""

@@ -130,6 +130,6 @@ _TRY = Argument("try", "flag", "Whether to try the substream on these nights", d
 
 PAGES: tuple[Page, ...] = (
     Page("/substreams", "Substreams", "substreams.html", overview, (_SURVEY,), place=2),
-    Page("/{survey}/substream/{name}", "Substream", "substream.html", page_of_one, (_FIRST, _LAST, _TRY)),
+    Page("/{survey}/substream/{name}", "Substream", "substream.html", page_of_one, (_FIRST, _LAST, _TRY), costly_with="try"),
 )
 DRAWINGS: Mapping[str, Callable[..., str]] = {"yield_chart": yield_chart, "yield_line": yield_line, "night_date": date}

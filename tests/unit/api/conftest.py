@@ -60,9 +60,9 @@ def served_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Served]:
+def serving(folder: Path, *options: str) -> Iterator[Served]:
     """Start `fink serve` on a free port, and stop it as an operator would."""
-    command = [str(Path(sys.executable).parent / "fink"), "serve", "--archive", str(folder), "--port", "0"]
+    command = [str(Path(sys.executable).parent / "fink"), "serve", "--archive", str(folder), "--port", "0", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         line = next((line for line in server.stderr if "http://" in line), "")

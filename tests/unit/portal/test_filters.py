@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,7 +11,7 @@ import pytest
 from fink.portal.filters import STARTS
 from fink.services import rules
 from fink.services.trials import vocabulary
-from unit.api.conftest import Served
+from unit.api.conftest import Served, serving
 
 HTML = {"Accept": "text/html"}
 
@@ -63,3 +64,12 @@ def test_the_words_are_those_that_a_condition_may_have(served: Served) -> None:
 def test_a_condition_to_begin_with_can_be_read(text: str, served: Served) -> None:
     assert rules.explained(text, vocabulary())["columns"]
     assert judged(served, text)["error"] is None
+
+
+def test_trials_count_against_what_an_asker_may_ask(served_archive: Path) -> None:
+    with serving(served_archive, "--set", "serve.anonymous_costly_per_minute=2") as strict:
+        answers = [strict.client.get("/filter", params={"where": f"mag < 1{k}", "format": "json"}).status_code for k in range(4)]
+        assert answers == [200, 200, 429, 429]
+        # what was answered is remembered, and costs nothing; a page without a condition neither
+        assert judged(strict, "mag < 10")["trial"]
+        assert strict.client.get("/filter", headers=HTML).status_code == 200
