@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fink.portal import search
-from unit.api.conftest import Served
+from fink.services.catalogues import Catalogues
+from unit.api.conftest import Served, serving
 
 HTML = {"Accept": "text/html"}
 
@@ -125,3 +129,13 @@ def test_values_are_written_as_people_read_them() -> None:
     )
     assert [search.rate(value) for value in (0.001, -0.5, 0.5)] == ["steady", "0.50 mag/day brighter", "0.50 mag/day fainter"]
     assert (search.fixed(-1.234), search.fixed(None), search.night_text(20251120)) == ("−1.23", "–", "2025-11-20")
+
+
+def test_a_named_place_without_alerts_can_be_looked_around(served: Served, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"Name": ["NGC0224"], "ra": [10.0], "dec": [-89.0], "Type": ["G"]}), tmp_path / "ngc.parquet")
+    Catalogues(tmp_path / "artifacts").add("ngc", [str(tmp_path / "ngc.parquet")])
+    with serving(served.archive.folder, "--set", f"artifacts={tmp_path / 'artifacts'}") as catalogued:
+        shown = page(catalogued, "NGC 224")
+        assert "<strong>NGC0224</strong>" in shown
+        assert "Look 1′ around it" in shown
+        assert '/search?q=NGC0224">NGC0224</a>' in page(catalogued, "NGC 22")
