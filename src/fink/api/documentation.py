@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import io
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
@@ -38,8 +42,8 @@ _OF_COSTLY = {"429": "More than may be taken; ask again after Retry-After"}
 
 
 def examples(archive: EmbeddedArchive, survey: str) -> dict[str, Any]:
-    """Give values of arguments that this archive can answer: an object, an alert, a solar-system object, a place."""
-    found: dict[str, Any] = {}
+    """Give values of arguments that this archive can answer: an object, an alert, a solar-system object, a place, a sky map."""
+    found: dict[str, Any] = {"bayestar": _sky_map()}
     for name in archive.object_names("", survey, 1):
         alert = archive.object_alerts(name, survey).slice(0, 1).to_pylist()[0]
         found |= {public_word(survey, "object_id"): name, public_word(survey, "alert_id"): alert["alert_id"]}
@@ -48,6 +52,17 @@ def examples(archive: EmbeddedArchive, survey: str) -> dict[str, Any]:
         if survey in archive.solar_system(name)["survey"].to_pylist():
             return found | {"n_or_d": name}
     return found
+
+
+def _sky_map() -> str:
+    """Give a small sky map, as likely here as there, as base64."""
+    from astropy.io import fits
+
+    table = fits.BinTableHDU.from_columns([fits.Column("PROB", "D", array=np.full(12, 1 / 12))])
+    table.header.update({"NSIDE": 1, "ORDERING": "NESTED"})
+    sink = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(sink)
+    return base64.b64encode(gzip.compress(sink.getvalue(), mtime=0)).decode()
 
 
 def documented(route: Route, method: str, known: Mapping[str, Any]) -> dict[str, Any]:

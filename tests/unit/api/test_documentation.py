@@ -41,6 +41,7 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
 def test_every_example_is_answered(server: Open, document: dict[str, Any]) -> None:
     headers = server.token("ana", "admin")
     names: dict[str, str] = {}
+    wrong: list[str] = []
     for path, method, operation in operations(document):
         if path.endswith("/live"):
             continue
@@ -56,10 +57,11 @@ def test_every_example_is_answered(server: Open, document: dict[str, Any]) -> No
         media, body = _body(operation)
         sent = {**headers, **({"Content-Type": media} if media else {})}
         answer = server.client.request(method.upper(), url, params=query, content=body, headers=sent)
-        assert answer.status_code < 300, f"{method} {url} {query} {body!r}: {answer.status_code} {answer.text[:300]}"
-        assert str(answer.status_code) in operation["responses"]
+        if not (answer.status_code < 300 and str(answer.status_code) in operation["responses"]):
+            wrong.append(f"{method} {url} {query} {body!r}: {answer.status_code} {answer.text[:300]}")
         if answer.status_code in (201, 202):
             names[path.rpartition("/")[2]] = answer.json()["name"]
+    assert wrong == []
 
 
 def _body(operation: dict[str, Any]) -> tuple[str, bytes | None]:
