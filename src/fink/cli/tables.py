@@ -18,13 +18,19 @@ if TYPE_CHECKING:
     from fink.config import Settings
     from fink.engines.plan import Plan
     from fink.services.enrichment import Unreadable
+    from fink.streams import Source
+    from fink.surveys import Survey
 
 TABLES = (".parquet", ".csv", ".arrow", ".feather")
 """How files of light curves end; all others are packets."""
 
-SourcesArgument = Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Packets, containers, folders, a night's tarballs")]
+KAFKA = "kafka://"
+
+SourcesArgument = Annotated[
+    list[str], typer.Argument(metavar="SOURCE...", help="Packets, containers, folders, a night's tarballs; or kafka://HOST:PORT/TOPICS")
+]
 TablesArgument = Annotated[
-    list[Path], typer.Argument(metavar="SOURCE...", help=f"Packets as for decode, or light-curve tables: {', '.join(TABLES)}")
+    list[str], typer.Argument(metavar="SOURCE...", help=f"Packets as for decode, or light-curve tables: {', '.join(TABLES)}")
 ]
 FileOption = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Parquet file to write")]
 
@@ -45,6 +51,8 @@ def decode(
     format: FormatOption = Format.table,
 ) -> None:
     """Decode packets to the alert columns and light curves, in Parquet; no science, no archive.
+
+    Topics are read to where they end now, from where `kafka_in.start` says.
 
     Example: `fink decode ztf_public_20181129.tar.gz -o night.parquet`
     """
@@ -71,7 +79,7 @@ def enrich(
     """
     chosen = tuple(name.strip() for name in modules.split(",")) if modules else None
     settings = settings_from(None, config, set, run__modules=chosen)
-    tables = [source for source in sources if source.suffix in TABLES]
+    tables = [Path(source) for source in sources if Path(source).suffix in TABLES and not source.startswith(KAFKA)]
     if not tables:
         _packets(sources, settings, factory.build_plan(settings), output, format)
         return
@@ -91,12 +99,23 @@ def enrich(
         stderr.print(f"not run: {said}", markup=False, soft_wrap=True)
 
 
-def _packets(sources: list[Path], settings: Settings, plan: Plan | None, output: Path, format: Format) -> None:
+def _opened(sources: list[str], settings: Settings) -> tuple[Source, list[Survey]]:
+    """Open packets, with the surveys that they are of; what lies in topics is known when it is read, so there it may be any."""
     from fink import surveys
+
+    addresses = [source for source in sources if source.startswith(KAFKA)]
+    if addresses:
+        if len(addresses) < len(sources):
+            raise ConfigError(f"{addresses[0]} is in Kafka and other sources are files; write them into two files")
+        return factory.kafka_source(addresses, settings), list(surveys.registry().values())
+    files = factory.files_source([Path(source) for source in sources], settings)
+    return files, [surveys.registry()[name] for name in files.surveys]
+
+
+def _packets(sources: list[str], settings: Settings, plan: Plan | None, output: Path, format: Format) -> None:
     from fink.services.enrichment import write_tables
 
-    source = factory.files_source(sources, settings)
-    present = [surveys.registry()[name] for name in source.surveys]
+    source, present = _opened(sources, settings)
     unreadable: list[Unreadable] = []
     began = time.monotonic()
     written = write_tables(source, present, plan, settings.batch, output, unreadable.append)

@@ -12,7 +12,9 @@ from pyarrow import csv, feather
 from command_line import Fink
 from fink import science
 from fink.cli import tables
+from fink.codecs.containers import container_of
 from fink.services.lightcurve_tables import ENDINGS
+from kafka_fixture import Kafka
 from lightcurve_tables import supernovae
 from simulated import nights
 
@@ -111,3 +113,22 @@ def test_light_curves_that_cannot_be_enriched_say_why(arguments: tuple[str, ...]
 
 def test_every_ending_of_a_table_is_known_to_the_command() -> None:
     assert tables.TABLES == ENDINGS
+
+
+def test_topics_are_decoded_and_enriched(kafka: Kafka, fink: Fink, tmp_path: Path) -> None:
+    night = nights("ztf", 2, 150)[0].packets
+    topic = kafka.topic(partitions=2)
+    for row in range(30):
+        kafka.produce(topic, [container_of(night.schemas[night.schema[row]], night.body(row))], partition=row % 2)
+    kafka.produce(topic, [b"no packet"])
+    source = f"kafka://{kafka.bootstrap}/{topic}"
+    said = fink("decode", source, "-o", tmp_path / "decoded.parquet", "--format", "json").document
+    assert (said["alerts"], said["unreadable"]) == (30, 1)
+    said = fink("enrich", source, "-o", tmp_path / "enriched.parquet", "--modules", "magnitude_rate", "--format", "json").document
+    assert said["alerts"] == 30
+    decoded, enriched = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("decoded", "enriched"))
+    assert sorted(decoded["alert_id"].to_pylist()) == sorted(enriched["alert_id"].to_pylist())
+    assert "mag_rate" in enriched.column_names
+    refused = fink("decode", source, tmp_path, "-o", tmp_path / "both.parquet")
+    assert refused.status == 2
+    assert "write them into two files" in refused.words
