@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +25,9 @@ from fink.services.positions import Position
 from fink.services.searches import Interval
 from fink.services.trials import vocabulary
 
+SPANS = (3.0, 30.0)
+"""Days before the newest night in which the newest alerts are looked for first [d]."""
+_MJD_0 = datetime(1858, 11, 17)
 ANY = "alert_id IS NOT NULL"
 """A condition that every alert fulfils."""
 
@@ -175,8 +180,28 @@ def _where(archive: EmbeddedArchive, phrase: Phrase) -> Outcome:
         text = f"({text}) AND {phrase.trend}"
     types = {column.name: column.type for column in columns().values()}
     condition = parse_condition(text, types, {name: cut.where for name, cut in filters.named_cuts().items()})
-    alerts = searches.where(archive, phrase.survey, condition, phrase.last, Interval(phrase.start, phrase.stop), listed(archive))
+    nights = [night["night"] for night in archive.statistics()["nights"]]
+    # the newest are wanted, and mostly found in the newest nights
+    for start in starts(nights if phrase.night is None and phrase.stop is None else [], phrase.start):
+        alerts = searches.where(archive, phrase.survey, condition, phrase.last, Interval(start, phrase.stop), listed(archive))
+        if alerts.num_rows >= phrase.last:
+            break
     return Outcome(alerts, most=alerts.num_rows >= phrase.last)
+
+
+def starts(nights: Sequence[int], start: float | None) -> list[float | None]:
+    """Give the times from which to look for the newest alerts, one after the other until enough are found [MJD].
+
+    Parameters
+    ----------
+    nights
+        The nights that there are, as YYYYMMDD.
+    start
+        The earliest time that is wanted.
+    """
+    days = [(datetime.strptime(str(night), "%Y%m%d") - _MJD_0).days for night in {min(nights), max(nights)}] if nights else [0]
+    earliest = max(min(days) - 1.0, -math.inf if start is None else start)
+    return [*(max(days) - span for span in SPANS if max(days) - span > earliest), start]
 
 
 def _drawn(archive: EmbeddedArchive, phrase: Phrase, seed: int) -> Outcome:

@@ -84,9 +84,11 @@ def _highlights(archive: EmbeddedArchive, nights: Sequence[Mapping[str, Any]]) -
         taken.update({name: count for name, count in night["substreams"].items() if count})
     rows, names, seen = list[pa.Table](), list[str](), set[str]()
     for name, _ in sorted(taken.items(), key=lambda item: (item[1], item[0])):
+        if len(rows) == HOME_CARDS:
+            break
         alerts = archive.substream(name, limit=12)
         fresh = [k for k, each in enumerate(alerts["object_id"].to_pylist()) if each and each not in seen] if alerts.num_rows else []
-        if fresh and len(rows) < HOME_CARDS:
+        if fresh:
             # of the newest, the one that was seen most often shows most
             best = max(fresh, key=lambda k: alerts["n_detections"][k].as_py() or 0)
             seen.add(alerts["object_id"][best].as_py())

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fink.config import Settings
-from fink.portal.finding import Outcome, address_of, columns, find
+from fink.portal.finding import Outcome, address_of, columns, find, starts
 from fink.portal.phrases import understand
 from fink.services.catalogues import Catalogues
 from unit.api.conftest import Served
@@ -71,6 +71,15 @@ def test_nights_times_and_conditions_give_what_sql_gives(served: Served) -> None
     assert bright.num_rows == served.archive.sql("SELECT * FROM alerts WHERE mag < 18").num_rows
     rising = look(served, "trend=rising last=1000").alerts
     assert rising.num_rows == served.archive.sql("SELECT * FROM alerts WHERE rising").num_rows
+
+
+def test_the_newest_alerts_are_looked_for_in_the_newest_nights_first() -> None:
+    year = [20250101, 20250601, 20251231]
+    newest = 61040.0
+    assert starts(year, None) == [newest - 3, newest - 30, None]
+    assert starts(year, newest - 10) == [newest - 3, newest - 10]
+    assert starts([20251230, 20251231], None) == [None]
+    assert starts([], None) == [None]
 
 
 def test_a_draw_is_the_same_for_the_same_seed(served: Served) -> None:
