@@ -22,10 +22,10 @@ def access(tmp_path: Path) -> Access:
 
 def test_a_token_is_known_by_its_text_alone_and_kept_as_a_digest(access: Access, tmp_path: Path) -> None:
     token, text = access.create(" ana ", ["order", "write"])
-    asker = access.asker(text, "10.0.0.1")
+    asker = access.asker(text, "192.0.2.1")
     assert (asker.owner, asker.scopes, asker.who) == ("ana", {"write", "order"}, f"token:{token.name}")
     with pytest.raises(CredentialsError, match="not known"):
-        access.asker(text[:-1], "10.0.0.1")
+        access.asker(text[:-1], "192.0.2.1")
     with sqlite3.connect(tmp_path / "state.sqlite") as connection:
         dump = "\n".join(connection.iterdump())
     assert token.name in dump
@@ -50,7 +50,7 @@ def test_a_token_that_was_revoked_or_is_over_is_one_no_more_also_to_a_server_tha
 
 def test_scopes_allow_what_they_say(access: Access) -> None:
     _, text = access.create("ana", ["write"])
-    ana, anybody = access.asker(text, ""), access.asker("", "10.0.0.1")
+    ana, anybody = access.asker(text, ""), access.asker("", "192.0.2.1")
     access.allow(ana, "write")
     access.allow(anybody, "read")
     with pytest.raises(ForbiddenError, match="needs the scope order, and the token has write"):
@@ -66,20 +66,20 @@ def test_scopes_allow_what_they_say(access: Access) -> None:
 
 def test_owners_see_their_own_and_admins_all() -> None:
     ana, ben = Asker("token:1", "ana", frozenset({"order"})), Asker("token:2", "ben", frozenset({"order"}))
-    somebody, neighbour = Asker("address:10.0.0.1"), Asker("address:10.0.0.2")
+    somebody, neighbour = Asker("address:192.0.2.1"), Asker("address:192.0.2.2")
     root = Asker("token:3", "root", frozenset({"admin"}))
     assert [asker.owns("ana", "token:1") for asker in (ana, ben, somebody, root)] == [True, False, False, True]
-    assert [asker.owns("", "address:10.0.0.1") for asker in (somebody, neighbour, ana, root)] == [True, False, False, True]
+    assert [asker.owns("", "address:192.0.2.1") for asker in (somebody, neighbour, ana, root)] == [True, False, False, True]
 
 
 def test_costly_questions_come_back_with_time(access: Access) -> None:
-    asker = Asker("address:10.0.0.1")
+    asker = Asker("address:192.0.2.1")
     access.spend(asker, now=100.0)
     access.spend(asker, now=100.0)
     with pytest.raises(QuotaError, match=r"more than 2 costly .* in 30 s") as refused:
         access.spend(asker, now=100.0)
     assert refused.value.after == pytest.approx(30)
-    access.spend(Asker("address:10.0.0.2"), now=100.0)
+    access.spend(Asker("address:192.0.2.2"), now=100.0)
     access.spend(asker, now=130.5)
     token = Asker("token:1", "ana")
     for _ in range(6):
@@ -89,7 +89,7 @@ def test_costly_questions_come_back_with_time(access: Access) -> None:
 
 
 def test_rows_of_a_day_are_used_up(access: Access, tmp_path: Path) -> None:
-    asker = Asker("address:10.0.0.1")
+    asker = Asker("address:192.0.2.1")
     assert access.rows_left(asker) == 10
     access.count_rows(asker.who, 4)
     access.count_rows(asker.who, 4)
@@ -102,7 +102,7 @@ def test_rows_of_a_day_are_used_up(access: Access, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "who"), [("10.0.0.1", "10.0.0.1"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"), ("testclient", "testclient")]
+    ("address", "who"), [("192.0.2.1", "192.0.2.1"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"), ("testclient", "testclient")]
 )
 def test_an_address_stands_for_its_network(access: Access, address: str, who: str) -> None:
     assert access.asker("", address) == Asker(f"address:{who}", scopes=frozenset({"read"}))
