@@ -468,7 +468,7 @@ class Queries:
 
     def sql(self, text: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pa.Table:
         """Answer one SELECT over the tables `alerts` and `points` (see `fink.archive.sql`)."""
-        with connect(self._lake, self.files()) as connection:
+        with connect(self._lake, _named(text, self.files())) as connection:
             return query(connection, text, parameters)
 
     def connection(
@@ -505,7 +505,7 @@ class Queries:
 
     def parts(self, text: str, rows: int = 262_144) -> Iterator[pa.Table]:
         """Answer one SELECT over `alerts` and `points` in parts, for what is too long for one table; no part is empty."""
-        with connect(self._lake, self.files()) as connection:
+        with connect(self._lake, _named(text, self.files())) as connection:
             yield from (part for part in stream(connection, text, rows) if part.num_rows)
 
     def statistics(self) -> dict[str, Any]:
@@ -551,6 +551,12 @@ def _segment(survey: str, night: int, pointer: Any) -> str:
     """Name the segment that a row's packet lies in."""
     kind: Literal["selected", "packets"] = "selected" if pointer["kept"] == IN_SELECTED else "packets"
     return segment_name(kind, survey, night, int(pointer["segment"]))
+
+
+def _named(text: str, files: Mapping[str, FileRecord]) -> dict[str, FileRecord]:
+    """Leave out the files of a table that a query does not name: opening some hundred takes longer than most queries."""
+    kinds = {kind for kind, table in (("rows", "alerts"), ("points", "points")) if table in text.lower()}
+    return {name: record for name, record in files.items() if record.kind in kinds}
 
 
 def _last_of_each(sky_keys: Sequence[bytes], places: Sequence[bytes], chosen: NDArray[np.int64]) -> NDArray[np.int64]:

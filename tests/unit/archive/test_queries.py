@@ -199,3 +199,12 @@ def test_an_empty_archive_answers_with_nothing(tmp_path: Path) -> None:
         assert [table.num_rows for table in tables] == [0] * 5
         assert empty.night(NIGHTS[0]).num_rows == 0
         assert empty.statistics()["alerts"] == 0
+
+
+def test_a_query_sees_the_tables_that_it_names_however_they_are_written(archive: EmbeddedArchive) -> None:
+    n, points = everything().num_rows, sum(archive.commit_points(number).num_rows for number in (1, 2, 3))
+    assert archive.sql("SELECT count(*) AS n FROM Alerts")["n"][0].as_py() == n
+    assert archive.sql('SELECT count(*) AS n FROM "POINTS"')["n"][0].as_py() == points
+    both = archive.sql("SELECT (SELECT count(*) FROM alerts) AS a, (SELECT count(*) FROM points) AS p")
+    assert both.to_pylist() == [{"a": n, "p": points}]
+    assert archive.sql("SELECT 1 AS one").to_pylist() == [{"one": 1}]
