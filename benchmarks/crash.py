@@ -130,9 +130,12 @@ def run_and_kill(command: Sequence[str], folder: Path, after: float, begun: Begu
     try:
         _, errors = process.communicate(timeout=after)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return True
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return True
+        # it ended by itself, while a process that it had begun still holds the pipe
+        _, errors = process.communicate(timeout=300)
     if process.returncode:
         raise RuntimeError(f"a run after a kill ended with status {process.returncode}: {errors.decode()[-2000:]}")
     return False
