@@ -59,9 +59,9 @@ ROUTES = (
         "Names and comments that users gave to objects: asked for by GET, written by POST with a token",
         (
             Argument("objectId", "text", "Object; all for every note", example="all"),
-            Argument("internal_name", "text", "Name that somebody gave"),
+            Argument("internal_name", "text", "Name that somebody gave", example="my supernova"),
             Argument("internal_name_encoded", "text", "The same without blanks"),
-            Argument("username", "text", "Who writes"),
+            Argument("username", "text", "Who writes", example="ana"),
             Argument("comments", "text", "What there is to say"),
             OUTPUT,
         ),
