@@ -67,7 +67,8 @@ _SETTLING = frozenset(
 )
 """Errors of a topic that was just made, or whose server has just begun."""
 
-_POSITIONS = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
+# only closed segments are compacted, and each session reads what is there
+_POSITIONS = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime", "segment.bytes": str(16 << 20)}
 _TAKEN = KafkaError.TOPIC_ALREADY_EXISTS
 
 
