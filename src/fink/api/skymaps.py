@@ -18,6 +18,16 @@ MOST_ALERTS = 500_000
 """Alerts of a region that are looked through at most."""
 
 
+_EXAMPLE = (
+    "H4sIAAAAAAACA+3XwWqDMBjA8T3Kd/PYKTvs0kOdaRewUTSD7hhn2gk1lpjC+krdS07bbQxmZkXYpd8PvCj8SUiEJKXLOCQAU+jAYQIvlVpXuq"
+    "zBVDCnPIXaCJULnUMnn/KYriy9+6YntBYHyIURYA47CT3YbEVTsPRum57al5nUUK2/ykUpVV1Uqu7skRUnLLDOd7BTDCGEEEIIXY32OJnSiE3B"
+    "8SnjMz8kzo/PE8gKJfQBjMi2EuSbOR9Orb1/PT97w8/Pp55r6d01va1UG/Pa9r5L4PaMz+vuuZ6l59l78UP0xPhF94WNrvY72AktSmmk7p7v4q"
+    "+e+7tX96wHn1MSBuklvfOWWRdym9urnD/H5LQeTpxEfvvKGbOf+TxKluce+Xw1qtds5naEbe+RzMJ2b4/qNT9bQMC6HoNFSUASyhbN+BhJOQlG"
+    "zhfvgwghhFC/6fH4PuS5QQghhBBC6Ip9AI3CZs/AIQAA"
+)
+"""A small sky map, packed and in base64: the same probability everywhere."""
+
+
 def skymap(question: Question) -> Answer:
     """Give the last alert of each object within a credible region, the newest first."""
     read = _read(question)
@@ -65,7 +75,7 @@ def _event(survey: str, alerts: pa.Table, mjd: float | None) -> dict[str, tuple[
 
 def _routes() -> tuple[Route, ...]:
     file = Argument("file", "bytes", "The sky map, HEALPix in FITS, packed with gzip or not: in a form, or as the whole body of a POST")
-    bayestar = Argument("bayestar", "bytes", "The same as text: base64, or as Python writes bytes")
+    bayestar = Argument("bayestar", "bytes", "The same as text: base64, or as Python writes bytes", example=_EXAMPLE)
     event = Argument("event_name", "text", "Name of an event in GraceDB, where this server may ask there", example="")
     level = Argument("credible_level", "number", "Probability that the region holds", required=True, least=0, most=1, example=0.9)
     most = Argument("n", "integer", "Objects at most", default=10_000, least=1, most=100_000)
