@@ -39,9 +39,10 @@ async def _given(request: Request) -> dict[str, list[str]]:
             raise RequestError(f"a form of the kind {kind} is not read; send application/x-www-form-urlencoded, without files")
         body = bytearray()
         async for part in request.stream():
-            body += part
-            if len(body) > LARGEST_BODY:
-                raise RequestError(f"the request has more than {LARGEST_BODY} bytes")
+            # what is too much is read to its end, and not kept: a client that still sends would not hear the answer
+            body += part if len(body) <= LARGEST_BODY else b""
+        if len(body) > LARGEST_BODY:
+            raise RequestError(f"the request has more than {LARGEST_BODY} bytes")
         try:
             pairs += parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=1000)
         except ValueError as error:

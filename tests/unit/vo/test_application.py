@@ -29,7 +29,7 @@ def serving(folder: Path, settings: Settings) -> Iterator[httpx.Client]:
     application = FastAPI()
     vo.mount(application, live, declared_columns(), settings)
     with socket.create_server(("127.0.0.1", 0)) as bound:
-        server = uvicorn.Server(uvicorn.Config(application, log_level="warning", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(application, log_level="warning", lifespan="off", timeout_graceful_shutdown=3))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         with httpx.Client(base_url=f"http://127.0.0.1:{bound.getsockname()[1]}", timeout=60) as client:
