@@ -180,7 +180,8 @@ def runtime_needs(survey: str) -> dict[str, tuple[str, ...]]:
     """Give the names of the columns that `runtime_columns` gives, and the columns that each is made of."""
     if survey not in _AT_QUERY:
         return {}
-    return {name: (column,) for name, (column, _) in _AT_QUERY[survey].items()} | _NEEDED_AT_QUERY
+    made: dict[str, tuple[str, ...]] = {name: (column,) for name, (column, _) in _AT_QUERY[survey].items()}
+    return made | dict(_NEEDED_AT_QUERY)
 
 
 def _place(alerts: pa.Table) -> dict[str, tuple[pa.ChunkedArray, Column]]:
