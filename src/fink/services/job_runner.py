@@ -70,9 +70,12 @@ class JobRunner:
             if time.monotonic() - tidied > _TIDY:
                 self._jobs.expire()
                 tidied = time.monotonic()
-        for job, process in self._running.values():
+        for name, (_, process) in self._running.items():
             _stop(process)
-            self._jobs.begin_again(job, "the server ended")
+            job = self._jobs.get(name)
+            # it may have ended since it was looked at last
+            if job.state == "running":
+                self._jobs.begin_again(job, "the server ended")
         if self._lock is not None:
             self._lock.close()
 

@@ -176,3 +176,14 @@ def test_closing_stops_the_jobs_under_way_and_leaves_them_ordered(jobs: Jobs, tm
         assert [job.state for job in jobs.listed(ANA)] == ["running", "running"]
     assert not any(alive(process) for process in processes)
     assert [(job.state, job.attempts, job.started) for job in jobs.listed(ANA)] == [("ordered", 1, None)] * 2
+
+
+def test_a_job_that_ended_just_before_the_server_stays_ended(jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(tmp_path):
+        name = jobs.order(ANA, "answer", {}).name
+        process_of(tmp_path, name)
+        # nobody looks any more at what ends from here on
+        monkeypatch.setattr(JobRunner, "_look", lambda self: None)
+        ended(jobs, name)
+    assert (jobs.get(name).state, jobs.get(name).attempts) == ("done", 1)
+    assert jobs.result(name, ANA).is_file()
