@@ -30,6 +30,7 @@ from benchmarks.chain import FIRST
 from benchmarks.crash import Begun, Snapshot, run_and_kill, run_to_the_end, snapshot
 from benchmarks.result import Result
 from fink.archive.embedded import EmbeddedArchive
+from fink.archive.index import read_published
 from fink.codecs.containers import container_of
 from fink.errors import ArchiveError
 from fink.services.kafka_server import KafkaServer
@@ -172,13 +173,9 @@ class Tally:
 
 def wait_for_work(folder: Path, process: subprocess.Popen[bytes]) -> None:
     """Wait until a run writes alerts into its archive, or ends."""
-    before = float("inf")
-    while process.poll() is None:
-        size = sum(path.stat().st_size for path in (folder / "archive" / "lake").rglob("*") if path.exists() and path.is_file())
-        if size > before:
-            return
-        before = size
-        time.sleep(0.02)
+    before = read_published(folder / "archive")
+    while process.poll() is None and (read_published(folder / "archive") or 0) <= (before or 0):
+        time.sleep(0.005)
 
 
 def archived(folder: Path) -> int:
