@@ -42,7 +42,7 @@ class Visit:
 Open = Callable[..., AbstractContextManager[Visit]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A browser without a window."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")

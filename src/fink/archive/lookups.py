@@ -110,7 +110,10 @@ def _pieces(
 
 
 def _only(table: pa.Table, columns: Sequence[str] | None) -> pa.Table:
-    return table if columns is None else table.select([name for name in columns if name in table.column_names])
+    if columns is None:
+        return table
+    there = frozenset(table.column_names)  # a list that Arrow makes anew each time
+    return table.select([name for name in columns if name in there])
 
 
 def commit_part(lake: Lake, records: Mapping[str, FileRecord], kind: Kind, survey: str, night: int, commit: int) -> pa.Table:
@@ -148,8 +151,9 @@ def alert_columns(lake: Lake, records: Mapping[str, FileRecord], columns: Sequen
             continue
         if record.state == "parquet":
             with opened(lake.folder / name) as file:
-                there = [each for each in columns if each in file.schema_arrow.names]
-                yield from (pa.Table.from_batches([batch]) for batch in file.iter_batches(rows, columns=there) if batch.num_rows)
+                there = frozenset(file.schema_arrow.names)
+                batches = file.iter_batches(rows, columns=[each for each in columns if each in there])
+                yield from (pa.Table.from_batches([batch]) for batch in batches if batch.num_rows)
         else:
             yield from (_only(table, columns) for table in lake.tables(name, record) if table.num_rows)
 
@@ -195,7 +199,8 @@ def _matching_in_parquet(
         The first and last name of the objects whose rows are wanted, where known: by these the rows are sorted.
     """
     with opened(lake.folder / name) as file:
-        chosen = None if columns is None else [each for each in columns if each in file.schema_arrow.names]
+        there = frozenset(file.schema_arrow.names)
+        chosen = None if columns is None else [each for each in columns if each in there]
         tables = []
         for group in _row_groups(file, objects):
             places = _places(file.read_row_group(group, columns=[column])[column], wanted)

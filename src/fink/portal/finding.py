@@ -212,7 +212,8 @@ def _drawn(archive: EmbeddedArchive, phrase: Phrase, seed: int) -> Outcome:
         if rows >= phrase.last:
             break
         alerts = archive.commit_rows(number)
-        alerts = alerts.select([name for name in listed(archive) if name in alerts.column_names])
+        there = frozenset(alerts.column_names)
+        alerts = alerts.select([name for name in listed(archive) if name in there])
         if phrase.survey and alerts.num_rows:
             alerts = alerts.filter(pc.equal(alerts["survey"], phrase.survey))
         alerts = searches.last_of_each(alerts.filter(pc.is_valid(alerts["object_id"])) if alerts.num_rows else alerts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ class LiveArchive:
         self._views: list[_View] = []
         self._current: _View | None = None
         self._asking, self._catching_up = 0, False
+        self._waiting = deque[object]()
         self._changed = Condition()
 
     @contextmanager
@@ -62,10 +64,7 @@ class LiveArchive:
         ArchiveError
             If the archive is not there.
         """
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._asking < self._most, patience):
-                raise BusyError(f"more questions than readers for {patience:g} s; ask again in a moment")
-            self._asking += 1
+        self._take_turn(patience)
         view: _View | None = None
         try:
             view = self._fresh_view()
@@ -75,6 +74,19 @@ class LiveArchive:
                 self._asking -= 1
                 if view is not None:
                     view.askers -= 1
+                self._changed.notify_all()
+
+    def _take_turn(self, patience: float) -> None:
+        turn = object()
+        with self._changed:
+            # first come, first served: otherwise whoever came last may be lucky for ever
+            self._waiting.append(turn)
+            try:
+                if not self._changed.wait_for(lambda: self._asking < self._most and self._waiting[0] is turn, patience):
+                    raise BusyError(f"more questions than readers for {patience:g} s; ask again in a moment")
+                self._asking += 1
+            finally:
+                self._waiting.remove(turn)
                 self._changed.notify_all()
 
     def _fresh_view(self) -> _View:

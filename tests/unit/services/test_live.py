@@ -113,3 +113,28 @@ def test_many_askers_at_once_each_see_one_commit_and_never_an_older_one(tmp_path
     assert all(before == after for before, after in mixed)
     assert all(mine == sorted(mine) for mine in seen)
     assert max(map(max, seen)) == len(NIGHTS)
+
+
+def test_who_comes_first_is_served_first(tmp_path: Path) -> None:
+    served = list[int]()
+
+    def ask(number: int) -> None:
+        with live.reading():
+            served.append(number)
+
+    with writer(tmp_path) as archive:
+        archive.apply(RECORDED[0])
+        live = LiveArchive(lambda: EmbeddedArchive.reader(tmp_path), readers=1)
+        try:
+            with live.reading():
+                askers = []
+                for number in range(8):
+                    askers.append(threading.Thread(target=ask, args=(number,)))
+                    askers[-1].start()
+                    while len(live._waiting) <= number:
+                        time.sleep(0.001)
+            for asker in askers:
+                asker.join()
+        finally:
+            live.close()
+    assert served == list(range(8))
