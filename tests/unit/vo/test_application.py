@@ -45,7 +45,7 @@ def client(served_archive: Path) -> Iterator[httpx.Client]:
         yield found
 
 
-QUERY = "SELECT TOP 2 object_id, ra FROM ztf.objects"
+QUERY = "SELECT TOP 2 object_id, ra FROM ztf.objects ORDER BY object_id"
 
 
 def test_arguments_by_get_and_by_form_in_any_case(client: httpx.Client) -> None:
