@@ -61,6 +61,14 @@ class Kafka:
         made[name].result(30)
         return name
 
+    def forget(self, beginning: str) -> None:
+        """Delete the topics whose names begin so: what other tests left."""
+        admin = self.admin()
+        names = [name for name in admin.list_topics(timeout=30).topics if name.startswith(beginning)]
+        if names:
+            for deleted in admin.delete_topics(names, operation_timeout=30).values():
+                deleted.result(60)
+
     def unused(self, beginning: str = "test") -> str:
         """Give a name that no topic has."""
         return f"{beginning}-{next(self._numbers)}"

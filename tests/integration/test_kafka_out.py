@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 def ran(folder: Path, kafka: Kafka, name: str) -> Settings:
     """Run a night of each survey into an archive and on to topics."""
+    kafka.forget("fink_")
     packets = folder / "packets"
     for survey in ("ztf", "lsst"):
         write_night(nights(survey, 1, 150)[0], packets / survey)
