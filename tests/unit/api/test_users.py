@@ -205,7 +205,7 @@ def test_a_run_selects_with_what_was_created_over_http(server: Open, tmp_path: P
     with EmbeddedArchive.reader(server.folder) as archive:
         known = archive.sql(f"SELECT count(*) AS n FROM alerts WHERE mag < 99 AND night = {night.night}")["n"][0].as_py()
         assert archive.substream("live_all").num_rows == known > 0
-    end, rows = time.monotonic() + 30.0, []
+    end, rows = time.monotonic() + 30.0, list[Any]()
     # the server is at most a second behind
     while not rows and time.monotonic() < end:
         rows = server.client.get("/ztf/api/v1/tags", params={"tag": "live_all", "n": 1000, "columns": "i:candid"}).json()
