@@ -5,7 +5,7 @@ The table of supernovae and the part of GLADE+ with sizes are those that the pac
 from ``FINK_TEST_DATA``, else from ``../shared/data``. Where any of these is not there nothing is measured.
 
 A redshift of the survey with fewer than four decimals was read off the spectrum of the supernova itself, to about 0.005 (Fremling et
-al. 2020, doi:10.3847/1538-4357/ab8943): as good as the difference that is asked about. The goal is for those with four and more.
+al. 2020, doi:10.3847/1538-4357/ab8943): as good as the difference that is asked about. The goal is for all; those with four decimals and more are told apart.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 DATA = Path(os.environ.get("FINK_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 NEAR, AGREES, DECIMALS = 0.03, 0.005, 4
-GOAL = {"near_within_0_005": 0.97, "us_an_alert_at_most": 10.0}
+GOAL = {"near_within_0_005": 0.97, "near_within_0_005_however_measured": 0.97, "us_an_alert_at_most": 10.0}
 LIMITS = (NEAR, 0.05, 0.1, np.inf)
 
 
