@@ -5,7 +5,8 @@ The table of supernovae and the part of GLADE+ with sizes are those that the pac
 from ``FINK_TEST_DATA``, else from ``../shared/data``. Where any of these is not there nothing is measured.
 
 A redshift of the survey with fewer than four decimals was read off the spectrum of the supernova itself, to about 0.005 (Fremling et
-al. 2020, doi:10.3847/1538-4357/ab8943): as good as the difference that is asked about. The goal is for all; those with four decimals and more are told apart.
+al. 2020, doi:10.3847/1538-4357/ab8943): as good as the difference that is asked about. The goal is for all;
+those with four decimals and more are told apart.
 """
 
 from __future__ import annotations
